@@ -1,0 +1,50 @@
+//! What is known of a batch beside its records: who sent it, when, and from which journal entries.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Time;
+
+/// Who sent a batch and when it arrived.
+///
+/// Batches of different tenants or identities never merge; a merged batch keeps the oldest arrival
+/// time, and of peer and metadata what is equal in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// The tenant that the data belongs to, if tenants are told apart.
+    pub tenant: Option<Arc<str>>,
+    /// The address that sent the request.
+    pub peer: Option<SocketAddr>,
+    /// Who the authenticator says the client is.
+    pub identity: Option<Arc<str>>,
+    /// Request headers, lower-case names, kept only where the receiver has `include_metadata`.
+    pub metadata: BTreeMap<String, Vec<String>>,
+    /// When the request was received.
+    pub arrived: Time,
+}
+
+/// An entry of a journal: the journal's id, made with its directory, and the entry's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// 128 random bits made with the journal's directory.
+    pub journal: u128,
+    /// The entry's number in that journal, from 1 up.
+    pub number: u64,
+}
+
+/// A piece of a journal entry on its way along one route (receiver, pipelines, exporter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part {
+    /// The entry.
+    pub entry: EntryId,
+    /// The way through the file, numbered by the engine.
+    pub route: u32,
+    /// Which piece of the entry on that route, as registered with the engine's tracker.
+    pub piece: u32,
+}
+
+/// The parts that a batch carries; none without a journal.
+pub type Parts = SmallVec<[Part; 1]>;

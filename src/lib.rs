@@ -1,0 +1,20 @@
+//! Catchment, an observability pipeline agent.
+//!
+//! Layers, imports point down only: `cli`, `app` over `components`, `api`, `testing` over
+//! `receivers`, `processors`, `connectors`, `exporters`, `extensions`, `topology`, `query` over
+//! `codec`, `storage`, `sampling`, `series`, `net`, `component` over `config`, `telemetry` over
+//! `data`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::float_cmp,
+        clippy::string_slice,
+        clippy::too_many_lines,
+        reason = "tests state exact values"
+    )
+)]
+
+pub mod data;

@@ -1,0 +1,3 @@
+//! The `catchment` program.
+
+fn main() {}
