@@ -18,3 +18,4 @@
 )]
 
 pub mod data;
+pub mod net;
