@@ -17,5 +17,6 @@
     )
 )]
 
+pub mod codec;
 pub mod data;
 pub mod net;

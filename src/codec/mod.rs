@@ -1,0 +1,3 @@
+//! Other formats, to and from OTLP bytes.
+
+pub mod inflate;
