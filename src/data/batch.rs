@@ -51,11 +51,47 @@ pub struct Batch {
     signal: Signal,
     chunks: SmallVec<[Bytes; 1]>,
     num_records: usize,
+    pinned_bytes: usize,
     context: Arc<Context>,
     parts: Parts,
 }
 
 impl Batch {
+    /// A batch without records.
+    #[must_use]
+    pub fn empty(signal: Signal, context: Arc<Context>) -> Self {
+        Self::from_parts(signal, SmallVec::new(), 0).with_context(context)
+    }
+
+    /// A batch of whole requests that were checked, or made here.
+    pub(super) fn from_parts(
+        signal: Signal,
+        chunks: SmallVec<[Bytes; 1]>,
+        num_records: usize,
+    ) -> Self {
+        let pinned_bytes = chunks.iter().map(Bytes::len).sum();
+        let context = Arc::default();
+        Self { signal, chunks, num_records, pinned_bytes, context, parts: Parts::new() }
+    }
+
+    /// The same records with another context.
+    #[must_use]
+    pub fn with_context(self, context: Arc<Context>) -> Self {
+        Self { context, ..self }
+    }
+
+    /// The same records as parts of other journal entries.
+    #[must_use]
+    pub fn with_parts(self, parts: Parts) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.num_records == 0
+    }
+
     /// The signal of all records.
     #[must_use]
     pub const fn signal(&self) -> Signal {
@@ -78,6 +114,31 @@ impl Batch {
     #[must_use]
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
+    }
+
+    /// The whole as one request; copies only if there are several chunks.
+    #[must_use]
+    pub fn merged_bytes(&self) -> Bytes {
+        match self.chunks.as_slice() {
+            [] => Bytes::new(),
+            [chunk] => chunk.clone(),
+            chunks => Bytes::from(chunks.concat()),
+        }
+    }
+
+    /// A handle to a message inside of this batch, such as a record's bytes; shares the memory.
+    ///
+    /// What is not inside is copied.
+    #[must_use]
+    pub fn share(&self, message: &[u8]) -> Bytes {
+        let range = message.as_ptr_range();
+        self.chunks
+            .iter()
+            .find(|chunk| {
+                let outer = chunk.as_ptr_range();
+                outer.start <= range.start && range.end <= outer.end
+            })
+            .map_or_else(|| Bytes::copy_from_slice(message), |chunk| chunk.slice_ref(message))
     }
 
     /// Who sent it and when.

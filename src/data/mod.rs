@@ -1,9 +1,43 @@
 //! Telemetry as OTLP bytes: what flows between components, how it is checked, read and edited.
 
+mod attributes;
 mod batch;
+mod canonical;
 mod context;
+mod door;
+mod envelope;
+mod ids;
+mod logs;
+mod metrics;
+mod points;
+mod resource;
+mod schema;
+mod text;
 mod time;
+mod traces;
+mod validate;
+mod value;
+mod view;
+pub mod wire;
 
+pub use attributes::{Attributes, write_attribute};
 pub use batch::{Batch, Signal};
 pub use context::{Context, EntryId, Part, Parts};
+pub use door::{Admitted, DoorError, DoorLimits, InvalidUtf8};
+pub use envelope::{
+    Element, Item, Logs, Metrics, Point, Record, ResourceGroup, ScopeGroup, Spans, Telemetry,
+};
+pub use ids::{SpanId, TraceId, parse_hex, push_hex};
+pub use logs::LogRecord;
+pub use metrics::{
+    DataKind, ExponentialHistogram, Gauge, Histogram, Metric, MetricData, Sum, Summary, Temporality,
+};
+pub use points::{
+    Buckets, DataPoint, Exemplar, ExponentialHistogramPoint, HistogramPoint, NumberPoint,
+    NumberValue, SummaryPoint, ValueAtQuantile,
+};
+pub use resource::{EntityRef, Resource, Scope};
+pub use text::{push_double, push_json_str};
 pub use time::Time;
+pub use traces::{Event, Link, Span, Status};
+pub use value::{Array, Value, ValueKind};
