@@ -1,3 +1,4 @@
 //! Other formats, to and from OTLP bytes.
 
 pub mod inflate;
+pub mod otlp_json;
