@@ -51,7 +51,8 @@ pub struct Batch {
     signal: Signal,
     chunks: SmallVec<[Bytes; 1]>,
     num_records: usize,
-    pinned_bytes: usize,
+    /// The size of each chunk's allocation, as far as known.
+    pinned: SmallVec<[usize; 1]>,
     context: Arc<Context>,
     parts: Parts,
 }
@@ -69,9 +70,27 @@ impl Batch {
         chunks: SmallVec<[Bytes; 1]>,
         num_records: usize,
     ) -> Self {
-        let pinned_bytes = chunks.iter().map(Bytes::len).sum();
+        let pinned = chunks.iter().map(Bytes::len).collect();
         let context = Arc::default();
-        Self { signal, chunks, num_records, pinned_bytes, context, parts: Parts::new() }
+        Self { signal, chunks, num_records, pinned, context, parts: Parts::new() }
+    }
+
+    /// Other records of the same signal, context and parts; each chunk with the size of its
+    /// allocation.
+    pub(super) fn with_chunks(
+        &self,
+        chunks: SmallVec<[(Bytes, usize); 1]>,
+        num_records: usize,
+    ) -> Self {
+        let (chunks, pinned): (SmallVec<[Bytes; 1]>, SmallVec<[usize; 1]>) =
+            chunks.into_iter().unzip();
+        let (context, parts) = (Arc::clone(&self.context), self.parts.clone());
+        Self { signal: self.signal, chunks, num_records, pinned, context, parts }
+    }
+
+    /// The chunks, each with the size of its allocation.
+    pub(super) fn pinned_chunks(&self) -> impl Iterator<Item = (&Bytes, usize)> {
+        self.chunks.iter().zip(self.pinned.iter().copied())
     }
 
     /// The same records with another context.

@@ -180,6 +180,15 @@ pub struct Item<'a, R> {
     pub record: R,
 }
 
+impl<'a, R> Item<'a, R> {
+    /// The same with another form of the record.
+    #[must_use]
+    #[inline]
+    pub fn map<S>(self, form: impl FnOnce(R) -> S) -> Item<'a, S> {
+        Item { resource: self.resource, scope: self.scope, record: form(self.record) }
+    }
+}
+
 /// A data point with its metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Point<'a> {

@@ -2,9 +2,11 @@
 
 mod attributes;
 mod batch;
+mod builder;
 mod canonical;
 mod context;
 mod door;
+mod edit;
 mod envelope;
 mod ids;
 mod logs;
@@ -22,8 +24,16 @@ pub mod wire;
 
 pub use attributes::{Attributes, write_attribute};
 pub use batch::{Batch, Signal};
+pub use builder::{
+    About, Envelopes, LogWriter, LogsBuilder, MetricsBuilder, PointsWriter, SpanWriter,
+    TracesBuilder, encode_resource, encode_scope,
+};
 pub use context::{Context, EntryId, Part, Parts};
 pub use door::{Admitted, DoorError, DoorLimits, InvalidUtf8};
+pub use edit::{
+    AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut, ResourceMut,
+    ScopeMut, SpanMut,
+};
 pub use envelope::{
     Element, Item, Logs, Metrics, Point, Record, ResourceGroup, ScopeGroup, Spans, Telemetry,
 };

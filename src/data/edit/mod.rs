@@ -1,0 +1,17 @@
+//! Edits of batches: each makes a new batch, and copies only what changes.
+
+mod attributes_mut;
+mod concat;
+mod message_mut;
+mod partition;
+mod patch;
+mod records_mut;
+mod retain;
+mod rewrite;
+mod split;
+mod walk;
+
+pub use attributes_mut::AttributesMut;
+pub use concat::ConcatError;
+pub use message_mut::MessageMut;
+pub use records_mut::{LogRecordMut, MetricMut, PointMut, ResourceMut, ScopeMut, SpanMut};

@@ -1,0 +1,87 @@
+//! Dividing a batch by what its records say.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::super::wire::Fields;
+use super::super::{Batch, Item, Record};
+use super::walk::resource_of;
+
+/// The number of the field that holds resources' groups in a request.
+const RESOURCES: u32 = 1;
+
+impl Batch {
+    /// Divides the records into `num_shards` batches; `shard` is called once with each record and
+    /// says which, the remainder counts. Each piece carries all parts of the whole.
+    #[must_use]
+    pub fn partition<'a>(
+        &'a self,
+        num_shards: usize,
+        mut shard: impl FnMut(&Item<'a, Record<'a>>) -> usize,
+    ) -> Vec<Self> {
+        let num_shards = num_shards.max(1);
+        let mut shards: Vec<usize> = Vec::with_capacity(self.num_records());
+        self.for_each(|item| shards.push(shard(item) % num_shards));
+        (0..num_shards)
+            .map(|wanted| {
+                let mut next = shards.iter();
+                self.retain(|_| next.next() == Some(&wanted))
+            })
+            .collect()
+    }
+
+    /// Calls `visit` with each record in order.
+    pub fn for_each<'a>(&'a self, mut visit: impl FnMut(&Item<'a, Record<'a>>)) {
+        for item in self.logs().items() {
+            visit(&item.map(Record::Log));
+        }
+        for item in self.spans().items() {
+            visit(&item.map(Record::Span));
+        }
+        for item in self.points() {
+            visit(&item.map(Record::Point));
+        }
+    }
+
+    /// Divides the records by their resource, byte for byte; in order of first appearance. Shares
+    /// the memory; each piece carries all parts of the whole. Groups without records are left out.
+    #[must_use]
+    pub fn group_by_resource(&self) -> Vec<Self> {
+        let mut index: HashMap<&[u8], usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        for (chunk, pinned) in self.pinned_chunks() {
+            for field in Fields::new(chunk).filter(|field| field.number == RESOURCES) {
+                let piece = chunk.slice(field.start..field.end);
+                let num_records = self
+                    .with_chunks(smallvec::smallvec![(piece.clone(), pinned)], 0)
+                    .count_records();
+                if num_records == 0 {
+                    continue;
+                }
+                let at = *index.entry(resource_of(field.bytes())).or_insert(groups.len());
+                if at == groups.len() {
+                    groups.push(Group::default());
+                }
+                if let Some(group) = groups.get_mut(at) {
+                    group.chunks.push((piece, pinned));
+                    group.num_records += num_records;
+                }
+            }
+        }
+        groups.into_iter().map(|group| self.with_chunks(group.chunks, group.num_records)).collect()
+    }
+
+    fn count_records(&self) -> usize {
+        let mut num_records = 0;
+        self.for_each(|_| num_records += 1);
+        num_records
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    chunks: SmallVec<[(Bytes, usize); 1]>,
+    num_records: usize,
+}
