@@ -1,0 +1,3 @@
+//! Receivers: how telemetry comes in.
+
+pub mod otlp;
