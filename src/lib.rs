@@ -20,3 +20,5 @@
 pub mod codec;
 pub mod data;
 pub mod net;
+pub mod query;
+pub mod storage;

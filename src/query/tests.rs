@@ -1,0 +1,515 @@
+//! Searches compared with a plain scan that shares no code with them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use proptest::prelude::*;
+use prost::Message as _;
+
+use super::{parse, search};
+use crate::data::{Batch, Context, DoorLimits, Signal, Time};
+use crate::storage::logindex::{Detail, Hit, LogIndex, Search, Settings};
+
+/// A record in the terms of this test.
+#[derive(Clone, Debug)]
+struct Sample {
+    time: u64,
+    severity: i32,
+    service: &'static str,
+    body: String,
+    attributes: BTreeMap<&'static str, Scalar>,
+    has_trace: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Scalar {
+    Text(String),
+    Int(i64),
+    Double(f64),
+}
+
+/// A query in the terms of this test: it can be written down, and decided on a sample.
+#[derive(Clone, Debug)]
+enum Asked {
+    Word(String),
+    Phrase(Vec<String>),
+    Prefix(String),
+    Substring(String),
+    AtLeast(i32),
+    Service(&'static str),
+    Text(&'static str, String),
+    Number(&'static str, i64),
+    Above(&'static str, i64),
+    Exists(&'static str),
+    Trace,
+    Not(Box<Asked>),
+    And(Vec<Asked>),
+    Or(Vec<Asked>),
+}
+
+const TRACE: [u8; 16] = [0xab; 16];
+const WORDS: [&str; 9] =
+    ["error", "Error", "42", "1007", "user", "größe", "conn", "connection", "x1"];
+const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+impl Sample {
+    fn to_record(&self) -> LogRecord {
+        let attributes = self.attributes.iter().map(|(key, value)| KeyValue {
+            key: (*key).to_owned(),
+            value: Some(AnyValue {
+                value: Some(match value {
+                    Scalar::Text(text) => Any::StringValue(text.clone()),
+                    Scalar::Int(int) => Any::IntValue(*int),
+                    Scalar::Double(double) => Any::DoubleValue(*double),
+                }),
+            }),
+            ..KeyValue::default()
+        });
+        LogRecord {
+            time_unix_nano: self.time,
+            severity_number: self.severity,
+            body: Some(AnyValue { value: Some(Any::StringValue(self.body.clone())) }),
+            attributes: attributes.collect(),
+            trace_id: if self.has_trace { TRACE.to_vec() } else { Vec::new() },
+            ..LogRecord::default()
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let lower = self.body.to_lowercase();
+        let runs = lower.split(|char: char| !char.is_alphanumeric());
+        runs.filter(|run| !run.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The service is an attribute of the resource.
+    fn text_of(&self, name: &str) -> Option<Scalar> {
+        match name {
+            "service.name" => Some(Scalar::Text(self.service.to_owned())),
+            _ => self.attributes.get(name).cloned(),
+        }
+    }
+}
+
+impl Asked {
+    fn is_true_of(&self, sample: &Sample) -> bool {
+        match self {
+            Self::Word(word) => sample.words().contains(&word.to_lowercase()),
+            Self::Phrase(row) => {
+                let row: Vec<String> = row.iter().map(|word| word.to_lowercase()).collect();
+                sample.words().windows(row.len()).any(|window| window == row)
+            }
+            Self::Prefix(start) => sample.words().iter().any(|word| word.starts_with(start)),
+            Self::Substring(part) => sample.body.to_lowercase().contains(part),
+            Self::AtLeast(severity) => sample.severity >= *severity,
+            Self::Service(service) => sample.service == *service,
+            Self::Text(name, text) => sample.text_of(name) == Some(Scalar::Text(text.clone())),
+            Self::Number(name, number) => match sample.text_of(name) {
+                Some(Scalar::Text(text)) => text == number.to_string(),
+                Some(Scalar::Int(int)) => int == *number,
+                Some(Scalar::Double(double)) => double == *number as f64,
+                None => false,
+            },
+            Self::Above(name, number) => match sample.text_of(name) {
+                Some(Scalar::Text(text)) => text.parse::<i64>().is_ok_and(|text| text > *number),
+                Some(Scalar::Int(int)) => int > *number,
+                Some(Scalar::Double(double)) => double > *number as f64,
+                None => false,
+            },
+            Self::Exists(name) => sample.text_of(name).is_some(),
+            Self::Trace => sample.has_trace,
+            Self::Not(of) => !of.is_true_of(sample),
+            Self::And(of) => of.iter().all(|asked| asked.is_true_of(sample)),
+            Self::Or(of) => of.iter().any(|asked| asked.is_true_of(sample)),
+        }
+    }
+
+    fn to_query(&self) -> String {
+        let all = |of: &[Self], between: &str| {
+            let parts: Vec<String> = of.iter().map(Self::to_query).collect();
+            format!("({})", parts.join(between))
+        };
+        match self {
+            Self::Word(word) => word.clone(),
+            Self::Phrase(row) => format!("\"{}\"", row.join(" ")),
+            Self::Prefix(start) => format!("{start}*"),
+            Self::Substring(part) => format!("*{part}*"),
+            Self::AtLeast(severity) => format!("severity:>={severity}"),
+            Self::Service(service) => format!("service:{service}"),
+            Self::Text(name, text) => format!("{name}:\"{text}\""),
+            Self::Number(name, number) => format!("{name}:{number}"),
+            Self::Above(name, number) => format!("{name}:>{number}"),
+            Self::Exists(name) => format!("_exists_:{name}"),
+            Self::Trace => format!("trace_id:{}", "ab".repeat(16)),
+            Self::Not(of) => format!("NOT {}", of.to_query()),
+            Self::And(of) => all(of, " "),
+            Self::Or(of) => all(of, " OR "),
+        }
+    }
+}
+
+fn scalars() -> impl Strategy<Value = Scalar> {
+    prop_oneof![
+        prop::sample::select(vec!["a", "7", "two words", LONG, ""])
+            .prop_map(|text| Scalar::Text(text.to_owned())),
+        (-2_i64..9).prop_map(Scalar::Int),
+        prop::sample::select(vec![7.0, 0.5, -1.0, 1e300]).prop_map(Scalar::Double),
+    ]
+}
+
+fn names() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["http.code", "user", "service.name"])
+}
+
+fn samples() -> impl Strategy<Value = Sample> {
+    let body = prop::collection::vec(prop::sample::select(&WORDS[..]), 0..6);
+    let separator = prop::sample::select(vec![" ", "_", ": ", "/"]);
+    let attributes = prop::collection::btree_map(
+        prop::sample::select(vec!["http.code", "user"]),
+        scalars(),
+        0..3,
+    );
+    (
+        1_u64..1000,
+        0_i32..=24,
+        prop::sample::select(vec!["web", "db", "web 2"]),
+        (body, separator).prop_map(|(words, separator)| words.join(separator)),
+        attributes,
+        any::<bool>(),
+    )
+        .prop_map(|(time, severity, service, body, attributes, has_trace)| Sample {
+            time,
+            severity,
+            service,
+            body,
+            attributes,
+            has_trace,
+        })
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let word = || prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
+    let leaf = prop_oneof![
+        4 => word().prop_map(Asked::Word),
+        2 => prop::collection::vec(word(), 1..4).prop_map(Asked::Phrase),
+        1 => prop::sample::select(vec!["conn", "4", "100", "gr", "us"])
+            .prop_map(|start| Asked::Prefix(start.to_owned())),
+        1 => prop::sample::select(vec!["onn", "r", "ö", "r_"])
+            .prop_map(|part| Asked::Substring(part.to_owned())),
+        1 => (0_i32..=24).prop_map(Asked::AtLeast),
+        1 => prop::sample::select(vec!["web", "db", "none"]).prop_map(Asked::Service),
+        2 => (names(), prop::sample::select(vec!["a", "two words", LONG, "web", "web 2"]))
+            .prop_map(|(name, text)| Asked::Text(name, text.to_owned())),
+        1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Number(name, number)),
+        1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Above(name, number)),
+        1 => names().prop_map(Asked::Exists),
+        1 => Just(Asked::Trace),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|asked| Asked::Not(Box::new(asked))),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Asked::And),
+            prop::collection::vec(inner, 1..4).prop_map(Asked::Or),
+        ]
+    })
+}
+
+/// A batch of samples that arrived at `arrived` nanoseconds; one resource for each service.
+fn batch(samples: &[Sample], arrived: u64) -> Batch {
+    let mut services: BTreeMap<&str, Vec<LogRecord>> = BTreeMap::new();
+    for sample in samples {
+        services.entry(sample.service).or_default().push(sample.to_record());
+    }
+    let resource_logs = services.into_iter().map(|(service, log_records)| ResourceLogs {
+        resource: Some(Resource {
+            attributes: vec![KeyValue {
+                key: "service.name".to_owned(),
+                value: Some(AnyValue { value: Some(Any::StringValue(service.to_owned())) }),
+                ..KeyValue::default()
+            }],
+            ..Resource::default()
+        }),
+        scope_logs: vec![ScopeLogs {
+            scope: Some(InstrumentationScope { name: "lib".into(), ..Default::default() }),
+            log_records,
+            schema_url: "http://schema".into(),
+        }],
+        ..ResourceLogs::default()
+    });
+    let request = ExportLogsServiceRequest { resource_logs: resource_logs.collect() };
+    let context = Context { arrived: Time::from_unix_nanos(arrived), ..Context::default() };
+    let bytes = request.encode_to_vec().into();
+    Batch::try_new(Signal::Logs, bytes, Arc::new(context), &DoorLimits::default()).unwrap().batch
+}
+
+fn index(directory: &Path, detail: Detail) -> LogIndex {
+    LogIndex::open(Settings {
+        directory: directory.to_owned(),
+        window: Duration::from_secs(3600),
+        detail,
+        memory_bytes: 64 << 20,
+        max_age: None,
+        max_size_bytes: None,
+    })
+    .unwrap()
+}
+
+fn add(index: &LogIndex, samples: &[Sample], arrived: u64) {
+    index.try_add(&batch(samples, arrived), Box::new(())).unwrap();
+}
+
+fn commit(index: &LogIndex) {
+    index.commit(Time::from_unix_nanos(1)).blocking_recv().unwrap().unwrap();
+}
+
+fn find(index: &LogIndex, query: &str, time: std::ops::Range<i64>, limit: usize) -> Vec<Hit> {
+    let wanted = Search { filter: parse(query).unwrap(), time, limit, deadline: None };
+    search(vec![index.snapshot()], &wanted).unwrap()
+}
+
+fn times(hits: &[Hit]) -> Vec<u64> {
+    hits.iter().map(|hit| hit.time.cast_unsigned()).collect()
+}
+
+fn expected(samples: &[Sample], asked: &Asked, time: &std::ops::Range<i64>) -> Vec<u64> {
+    let mut times: Vec<u64> = samples
+        .iter()
+        .filter(|sample| time.contains(&sample.time.cast_signed()) && asked.is_true_of(sample))
+        .map(|sample| sample.time)
+        .collect();
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    times
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn full_and_lean_find_what_a_plain_scan_finds(
+        all in prop::collection::vec(samples(), 1..60),
+        queries in prop::collection::vec((asked(), 0_i64..500, 400_i64..1100, 1_usize..80), 24),
+    ) {
+        const HOUR: u64 = 3_600_000_000_000;
+        let folder = tempfile::tempdir().unwrap();
+        let indexes = [
+            index(&folder.path().join("full"), Detail::Full),
+            index(&folder.path().join("lean"), Detail::Lean),
+        ];
+        let (first, rest) = all.split_at(all.len() / 3);
+        let (second, tail) = rest.split_at(rest.len() / 2);
+        for index in &indexes {
+            add(index, first, HOUR);
+            commit(index);
+            add(index, second, 2 * HOUR);
+            commit(index);
+            add(index, tail, 2 * HOUR);
+        }
+        for is_committed in [false, true] {
+            for (asked, start, end, limit) in &queries {
+                let mut wanted = expected(&all, asked, &(*start..*end));
+                wanted.truncate(*limit);
+                let query = asked.to_query();
+                for index in &indexes {
+                    let hits = find(index, &query, *start..*end, *limit);
+                    prop_assert_eq!(
+                        times(&hits), wanted.clone(),
+                        "{} {:?} {}", query, index.settings().detail, is_committed
+                    );
+                }
+            }
+            for index in &indexes {
+                commit(index);
+            }
+        }
+    }
+}
+
+fn sample(time: u64, body: &str) -> Sample {
+    Sample {
+        time,
+        severity: 9,
+        service: "web",
+        body: body.to_owned(),
+        attributes: BTreeMap::new(),
+        has_trace: false,
+    }
+}
+
+#[test]
+fn hit_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = index(folder.path(), Detail::Full);
+    let mut sample = sample(5, "it is here");
+    sample.attributes.insert("user", Scalar::Double(0.5));
+    add(&index, &[sample.clone()], 0);
+    for _ in 0..2 {
+        let hits = find(&index, "here", 0..10, 10);
+        let request = ExportLogsServiceRequest::decode(hits[0].found.to_request()).unwrap();
+        let expected = batch(&[sample.clone()], 0).merged_bytes();
+        assert_eq!(request, ExportLogsServiceRequest::decode(expected).unwrap());
+        commit(&index);
+    }
+}
+
+#[test]
+fn record_is_found_once_before_during_and_after_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = index(folder.path(), Detail::Full);
+    let mut added = 0;
+    for round in 0..20 {
+        let samples: Vec<_> = (0..50).map(|i| sample(1 + round * 50 + i, "tick")).collect();
+        add(&index, &samples, 0);
+        added += samples.len();
+        let committed = index.commit(Time::default());
+        for _ in 0..5 {
+            assert_eq!(find(&index, "tick", 0..i64::MAX, 5000).len(), added);
+        }
+        committed.blocking_recv().unwrap().unwrap();
+        assert_eq!(find(&index, "tick", 0..i64::MAX, 5000).len(), added);
+    }
+    assert!(!index.has_tail());
+    assert_eq!(index.num_committed(), added as u64);
+}
+
+#[test]
+fn restart_finds_what_was_committed_and_goes_on_in_the_same_window() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let index = index(folder.path(), Detail::Full);
+        add(&index, &[sample(1, "kept")], 0);
+        commit(&index);
+        add(&index, &[sample(2, "lost")], 0);
+    }
+    let index = index(folder.path(), Detail::Full);
+    assert_eq!(times(&find(&index, "", 0..10, 10)), [1]);
+    add(&index, &[sample(3, "new")], 0);
+    assert_eq!(times(&find(&index, "", 0..10, 10)), [3, 1]);
+    commit(&index);
+    assert_eq!(times(&find(&index, "", 0..10, 10)), [3, 1]);
+    let windows = std::fs::read_dir(folder.path().join("default")).unwrap().count();
+    assert_eq!(windows, 1);
+}
+
+#[test]
+fn tenants_and_windows_have_folders_of_their_own_and_old_ones_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let second = 1_000_000_000;
+    let index = LogIndex::open(Settings {
+        window: Duration::from_secs(60),
+        max_age: Some(Duration::from_secs(600)),
+        ..index(folder.path(), Detail::Lean).settings().clone()
+    })
+    .unwrap();
+    for minute in 0..3 {
+        add(&index, &[sample(minute + 1, "x")], minute * 60 * second);
+    }
+    let of_tenant = batch(&[sample(9, "x")], 0);
+    let context = Context { tenant: Some("acme".into()), ..Context::default() };
+    index.try_add(&of_tenant.with_context(Arc::new(context)), Box::new(())).unwrap();
+    let commit_at = |seconds: u64| {
+        let now = Time::from_unix_nanos(seconds * second);
+        index.commit(now).blocking_recv().unwrap().unwrap();
+    };
+    commit_at(180);
+    assert_eq!(times(&find(&index, "x", 0..100, 10)), [9, 3, 2, 1]);
+    assert!(folder.path().join("tenant=acme").exists());
+    // The second window ended at 120 s.
+    commit_at(721);
+    assert_eq!(times(&find(&index, "x", 0..100, 10)), [3]);
+    let left = std::fs::read_dir(folder.path().join("default")).unwrap().count();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn full_tail_takes_no_more_until_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = LogIndex::open(Settings {
+        memory_bytes: 300,
+        ..index(folder.path(), Detail::Full).settings().clone()
+    })
+    .unwrap();
+    let mut added = 0;
+    while index.try_add(&batch(&[sample(1, "x")], 0), Box::new(())).is_ok() {
+        added += 1;
+    }
+    assert!(index.is_commit_due());
+    commit(&index);
+    assert!(index.try_add(&batch(&[sample(1, "x")], 0), Box::new(())).is_ok());
+    assert_eq!(find(&index, "x", 0..10, 100).len(), added + 1);
+}
+
+#[test]
+fn failed_commit_loses_nothing_and_is_made_up_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("index");
+    let index = index(&directory, Detail::Full);
+    // A file where the tenant's folder should be.
+    std::fs::write(directory.join("default"), "in the way").unwrap();
+    add(&index, &[sample(1, "x")], 0);
+    let error = index.commit(Time::default()).blocking_recv().unwrap().unwrap_err();
+    assert!(error.to_string().contains("default"), "{error}");
+    add(&index, &[sample(2, "x")], 0);
+    assert_eq!(times(&find(&index, "x", 0..10, 10)), [2, 1]);
+    std::fs::remove_file(directory.join("default")).unwrap();
+    commit(&index);
+    assert_eq!(times(&find(&index, "x", 0..10, 10)), [2, 1]);
+    assert!(!index.has_tail());
+}
+
+/// The lines of one of loghub's files.
+fn loghub(name: &str) -> Option<Vec<String>> {
+    let Ok(folder) = std::env::var("CATCHMENT_TEST_DATA") else {
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: loghub {name}: CATCHMENT_TEST_DATA is not set");
+        }
+        return None;
+    };
+    let path = Path::new(&folder).join(format!("loghub/{name}/{name}_2k.log"));
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    Some(text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn loghub_counts_are_those_of_a_plain_scan() {
+    for name in ["HDFS", "Apache", "OpenSSH", "Zookeeper", "Linux"] {
+        let Some(lines) = loghub(name) else {
+            return;
+        };
+        assert_eq!(lines.len(), 2000);
+        let folder = tempfile::tempdir().unwrap();
+        let indexes = [
+            index(&folder.path().join("full"), Detail::Full),
+            index(&folder.path().join("lean"), Detail::Lean),
+        ];
+        let samples: Vec<Sample> =
+            (1..).zip(&lines).map(|(time, line)| sample(time, line)).collect();
+        for index in &indexes {
+            for samples in samples.chunks(300) {
+                add(index, samples, 0);
+                commit(index);
+            }
+        }
+        // Words and pairs of words from the data itself, frequent and rare ones.
+        let mut asked = Vec::new();
+        for line in samples.iter().step_by(97) {
+            let words = line.words();
+            asked.extend(words.iter().step_by(3).cloned().map(Asked::Word));
+            asked.extend(words.windows(2).step_by(4).map(|row| Asked::Phrase(row.to_vec())));
+        }
+        for asked in asked {
+            let wanted = expected(&samples, &asked, &(0..i64::MAX));
+            assert!(!wanted.is_empty());
+            for index in &indexes {
+                let hits = find(index, &asked.to_query(), 0..i64::MAX, 5000);
+                assert_eq!(times(&hits), wanted, "{name} {}", asked.to_query());
+            }
+        }
+    }
+}

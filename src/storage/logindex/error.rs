@@ -1,0 +1,74 @@
+//! What can go wrong with a log index.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a log index cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogIndexError {
+    /// The file system failed.
+    #[error("cannot {what} `{}`", path.display())]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+    /// The index library failed, mostly because the file system did.
+    #[error("cannot {what} the index in `{}`", path.display())]
+    Index {
+        /// What was being done.
+        what: &'static str,
+        /// The index's folder.
+        path: PathBuf,
+        /// What failed.
+        source: Box<tantivy::TantivyError>,
+    },
+    /// A file is not one of ours, or was cut short.
+    #[error("`{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A file was written by a later version.
+    #[error("`{}` has version {found}, at most {known} is known", path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The highest version that can be read.
+        known: u32,
+    },
+    /// A search took longer than it may.
+    #[error("the search took longer than it may; narrow the time range or add a condition")]
+    TooSlow,
+    /// The index thread ended.
+    #[error("the log index in `{}` is stopped", path.display())]
+    Stopped {
+        /// Its folder.
+        path: PathBuf,
+    },
+}
+
+impl LogIndexError {
+    /// A failure of the file system while doing `what` to `path`.
+    pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { what, path, source }
+    }
+
+    /// A failure of the index library while doing `what` in `path`.
+    pub(crate) fn index(
+        what: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(tantivy::TantivyError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Index { what, path, source: Box::new(source) }
+    }
+}

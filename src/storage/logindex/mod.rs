@@ -1,0 +1,27 @@
+//! The log index: log records on disk, found by their words, attributes and time.
+//!
+//! One tantivy index per tenant and window of arrival time (`manifest` shows the folders); the
+//! stored document is the record's own OTLP bytes. What is not committed yet is scanned.
+
+mod envelopes;
+mod error;
+mod filter;
+mod index;
+mod manifest;
+mod plan;
+mod record;
+mod schema;
+mod search;
+mod walk;
+mod window;
+mod words;
+mod worker;
+mod writer;
+
+pub use error::LogIndexError;
+pub use filter::{FieldName, Filter, Limit, Row, Test, Wanted};
+pub use index::{Committed, Full, LogIndex, Settings};
+pub use record::{Envelope, Found, is_match, severity};
+pub use schema::Detail;
+pub use search::{Hit, Search, Snapshot, Source};
+pub use words::words;

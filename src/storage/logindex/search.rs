@@ -1,0 +1,387 @@
+//! Searches a snapshot: committed windows by their terms, the open tail by scanning.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tantivy::query::{EnableScoring, Query, Weight};
+use tantivy::schema::document::{
+    DeserializeError, DocumentDeserialize, DocumentDeserializer, ValueDeserialize,
+    ValueDeserializer, ValueVisitor,
+};
+use tantivy::{DocAddress, DocId, SegmentReader};
+
+use super::error::LogIndexError;
+use super::filter::Filter;
+use super::index::{Entry, Listed, Shared};
+use super::plan::Planner;
+use super::record::{Found, is_match};
+use super::schema::{ENVELOPE, TIME, event_time};
+use super::walk::walk;
+use super::window::Opened;
+use crate::data::LogRecord;
+
+/// Records that are read and looked at together.
+const VERIFY_STEP: usize = 1024;
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// What is true of the records.
+    pub filter: Filter,
+    /// When they happened, in Unix nanoseconds.
+    pub time: Range<i64>,
+    /// How many are wanted, the newest.
+    pub limit: usize,
+    /// When the search is given up.
+    pub deadline: Option<Instant>,
+}
+
+/// A record that was found.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// When it happened, in Unix nanoseconds: its time, or else when it was observed or arrived.
+    pub time: i64,
+    /// The record with what it shares with others.
+    pub found: Found,
+}
+
+/// What a log index held at one moment.
+pub struct Snapshot {
+    pub(crate) sources: Vec<Source>,
+}
+
+/// A part of what can be searched.
+pub struct Source {
+    kind: Kind,
+}
+
+enum Kind {
+    Window { listed: Listed, shared: Arc<Shared> },
+    Tail(Vec<Arc<Entry>>),
+}
+
+impl Snapshot {
+    /// Its parts, in no order.
+    #[must_use]
+    pub fn into_sources(self) -> Vec<Source> {
+        self.sources
+    }
+}
+
+impl Source {
+    pub(crate) const fn window(listed: Listed, shared: Arc<Shared>) -> Self {
+        Self { kind: Kind::Window { listed, shared } }
+    }
+
+    pub(crate) const fn tail(entries: Vec<Arc<Entry>>) -> Self {
+        Self { kind: Kind::Tail(entries) }
+    }
+
+    /// The earliest and the latest time of its records, nothing if it has none.
+    ///
+    /// What is not known, as of the open tail, is taken to be anything.
+    #[must_use]
+    pub fn times(&self) -> Option<(i64, i64)> {
+        match &self.kind {
+            Kind::Window { listed, .. } => {
+                let payload = listed.window.payload();
+                (payload.num_records > 0).then_some((payload.min_time, payload.max_time))
+            }
+            Kind::Tail(entries) => (!entries.is_empty()).then_some((i64::MIN, i64::MAX)),
+        }
+    }
+
+    /// Finds what is newer than `floor`, if one is given: at most `search.limit`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails when files cannot be read or the search takes too long.
+    pub fn search(&self, search: &Search, floor: Option<i64>) -> Result<Vec<Hit>, LogIndexError> {
+        match &self.kind {
+            Kind::Window { listed, shared } => {
+                let opened = match &listed.held {
+                    Some(opened) => Arc::clone(opened),
+                    None => shared.open(&listed.window)?,
+                };
+                let mut newest = Newest::new(search, floor);
+                search_window(&opened, search, &mut newest)?;
+                read_all(&opened, newest.finish())
+            }
+            Kind::Tail(entries) => search_tail(entries, search, floor),
+        }
+    }
+}
+
+/// Keeps the newest items, as many as are wanted.
+struct Newest<T> {
+    limit: usize,
+    /// What is not newer than this is of no use.
+    floor: Option<i64>,
+    items: Vec<(i64, T)>,
+}
+
+impl<T: Ord> Newest<T> {
+    const fn new(search: &Search, floor: Option<i64>) -> Self {
+        Self { limit: search.limit, floor, items: Vec::new() }
+    }
+
+    fn is_wanted(&self, time: i64) -> bool {
+        self.floor.is_none_or(|floor| time > floor)
+    }
+
+    fn push(&mut self, time: i64, item: T) {
+        if !self.is_wanted(time) || self.limit == 0 {
+            return;
+        }
+        self.items.push((time, item));
+        if self.items.len() >= self.limit.saturating_mul(2).max(1024) {
+            self.cut();
+        }
+    }
+
+    /// Lets go of all but the newest.
+    fn cut(&mut self) {
+        if self.items.len() < self.limit || self.limit == 0 {
+            return;
+        }
+        if self.items.len() > self.limit {
+            let newest_first = |a: &(i64, T), b: &(i64, T)| b.cmp(a);
+            self.items.select_nth_unstable_by(self.limit - 1, newest_first);
+            self.items.truncate(self.limit);
+        }
+        let oldest = self.items.iter().map(|(time, _)| *time).min();
+        self.floor = self.floor.max(oldest);
+    }
+
+    fn finish(mut self) -> Vec<(i64, T)> {
+        self.cut();
+        self.items.sort_unstable_by(|a, b| b.cmp(a));
+        self.items
+    }
+}
+
+/// Where a record stands in a window's index.
+type Place = (u32, DocId);
+
+fn search_window(
+    opened: &Opened,
+    search: &Search,
+    newest: &mut Newest<Place>,
+) -> Result<(), LogIndexError> {
+    let planner = Planner {
+        fields: &opened.fields,
+        detail: opened.manifest.detail,
+        envelopes: &opened.envelopes,
+    };
+    let plan = planner.plan(&search.filter);
+    let is_exact = plan.is_exact;
+    let query: Box<dyn Query> = plan.into();
+    let failed = |what| LogIndexError::index(what, &opened.folder);
+    let weight = query
+        .weight(EnableScoring::disabled_from_searcher(&opened.searcher))
+        .map_err(failed("search"))?;
+    for segment in segments_newest_first(opened, &search.time)? {
+        check(search.deadline)?;
+        if !newest.is_wanted(segment.max_time) {
+            break;
+        }
+        if is_exact {
+            let collected = segment.collect(&*weight, &search.time, |time, doc| {
+                newest.push(time, (segment.ordinal, doc));
+            });
+            collected.map_err(failed("search"))?;
+            newest.cut();
+            continue;
+        }
+        let mut candidates = Vec::new();
+        let collected = segment.collect(&*weight, &search.time, |time, doc| {
+            if newest.is_wanted(time) {
+                candidates.push((time, doc));
+            }
+        });
+        collected.map_err(failed("search"))?;
+        candidates.sort_unstable_by(|a, b| b.cmp(a));
+        for step in candidates.chunks_mut(VERIFY_STEP) {
+            check(search.deadline)?;
+            if !step.first().is_some_and(|(time, _)| newest.is_wanted(*time)) {
+                break;
+            }
+            verify(opened, search, &segment, step, newest)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the records of candidates, in the order in which they are stored.
+fn verify(
+    opened: &Opened,
+    search: &Search,
+    segment: &Segment<'_>,
+    candidates: &mut [(i64, DocId)],
+    newest: &mut Newest<Place>,
+) -> Result<(), LogIndexError> {
+    candidates.sort_unstable_by_key(|(_, doc)| *doc);
+    for (time, doc) in candidates {
+        let place = (segment.ordinal, *doc);
+        let found = read(opened, place)?;
+        if is_match(found.record(), &found.envelope, &search.filter) {
+            newest.push(*time, place);
+        }
+    }
+    newest.cut();
+    Ok(())
+}
+
+/// A segment of a window's index with the times of its records.
+struct Segment<'a> {
+    ordinal: u32,
+    reader: &'a SegmentReader,
+    times: tantivy::columnar::Column<i64>,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl Segment<'_> {
+    /// Hands over time and number of every record within `range` that `weight` finds.
+    fn collect(
+        &self,
+        weight: &dyn Weight,
+        range: &Range<i64>,
+        mut each: impl FnMut(i64, DocId),
+    ) -> tantivy::Result<()> {
+        let is_all_within = self.min_time >= range.start && self.max_time < range.end;
+        weight.for_each_no_score(self.reader, &mut |docs| {
+            for doc in docs {
+                let time = self.times.values.get_val(*doc);
+                if is_all_within || range.contains(&time) {
+                    each(time, *doc);
+                }
+            }
+        })
+    }
+}
+
+fn segments_newest_first<'a>(
+    opened: &'a Opened,
+    range: &Range<i64>,
+) -> Result<Vec<Segment<'a>>, LogIndexError> {
+    let mut segments = Vec::new();
+    for (ordinal, reader) in (0..).zip(opened.searcher.segment_readers()) {
+        let times = reader.fast_fields().i64(TIME);
+        let times = times.map_err(LogIndexError::index("read times of", &opened.folder))?;
+        let (min_time, max_time) = (times.min_value(), times.max_value());
+        if reader.max_doc() > 0 && min_time < range.end && max_time >= range.start {
+            segments.push(Segment { ordinal, reader, times, min_time, max_time });
+        }
+    }
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.max_time));
+    Ok(segments)
+}
+
+fn check(deadline: Option<Instant>) -> Result<(), LogIndexError> {
+    if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+        return Err(LogIndexError::TooSlow);
+    }
+    Ok(())
+}
+
+/// Reads the records at `places`, each block of them once.
+fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogIndexError> {
+    let mut in_order: Vec<(usize, (i64, Place))> = places.into_iter().enumerate().collect();
+    in_order.sort_unstable_by_key(|(_, (_, place))| *place);
+    let mut hits = Vec::with_capacity(in_order.len());
+    for (rank, (time, place)) in in_order {
+        hits.push((rank, Hit { time, found: read(opened, place)? }));
+    }
+    hits.sort_unstable_by_key(|(rank, _)| *rank);
+    Ok(hits.into_iter().map(|(_, hit)| hit).collect())
+}
+
+fn read(opened: &Opened, (segment, doc): Place) -> Result<Found, LogIndexError> {
+    let failed = |what| LogIndexError::index(what, &opened.folder);
+    let address = DocAddress::new(segment, doc);
+    let stored: StoredRecord = opened.searcher.doc(address).map_err(failed("read a record of"))?;
+    let reader = opened.searcher.segment_reader(segment);
+    let numbers = reader.fast_fields().u64(ENVELOPE).map_err(failed("read"))?;
+    let number = numbers.first(doc).and_then(|number| usize::try_from(number).ok());
+    let envelope = number.and_then(|number| opened.envelopes.get(number));
+    let Some(envelope) = envelope.map(Arc::clone) else {
+        let what = "a record's resource is not in its file of envelopes";
+        return Err(LogIndexError::Damaged { path: opened.folder.clone(), what });
+    };
+    Ok(Found { envelope, encoded: Bytes::from(stored.0) })
+}
+
+/// The stored bytes of a document.
+struct StoredRecord(Vec<u8>);
+
+impl DocumentDeserialize for StoredRecord {
+    fn deserialize<'de, D: DocumentDeserializer<'de>>(
+        mut deserializer: D,
+    ) -> Result<Self, DeserializeError> {
+        let mut record = Vec::new();
+        while let Some((_, StoredBytes(bytes))) = deserializer.next_field()? {
+            record = bytes;
+        }
+        Ok(Self(record))
+    }
+}
+
+struct StoredBytes(Vec<u8>);
+
+impl ValueDeserialize for StoredBytes {
+    fn deserialize<'de, D: ValueDeserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, DeserializeError> {
+        deserializer.deserialize_any(BytesVisitor)
+    }
+}
+
+struct BytesVisitor;
+
+impl ValueVisitor for BytesVisitor {
+    type Value = StoredBytes;
+
+    fn visit_bytes(&self, bytes: Vec<u8>) -> Result<StoredBytes, DeserializeError> {
+        Ok(StoredBytes(bytes))
+    }
+}
+
+fn search_tail(
+    entries: &[Arc<Entry>],
+    search: &Search,
+    floor: Option<i64>,
+) -> Result<Vec<Hit>, LogIndexError> {
+    let mut newest: Newest<usize> = Newest::new(search, floor);
+    let mut found: Vec<Found> = Vec::new();
+    for entry in entries {
+        check(search.deadline)?;
+        let arrived = entry.batch.context().arrived.as_unix_nanos();
+        for chunk in entry.batch.chunks() {
+            let walked: Result<(), LogIndexError> = walk(
+                chunk,
+                |envelope| Ok(Arc::new(envelope)),
+                |envelope, record| {
+                    let view = LogRecord::of_encoded(record);
+                    let known = view.time_or_observed().as_unix_nanos();
+                    let time = event_time(known, 0, arrived);
+                    let is_due = search.time.contains(&time) && newest.is_wanted(time);
+                    if is_due && is_match(view, envelope, &search.filter) {
+                        newest.push(time, found.len());
+                        let envelope = Arc::clone(envelope);
+                        found.push(Found { envelope, encoded: chunk.slice_ref(record) });
+                    }
+                    Ok(())
+                },
+            );
+            walked?;
+        }
+    }
+    let places = newest.finish();
+    let hits = places
+        .into_iter()
+        .filter_map(|(time, place)| Some(Hit { time, found: found.get(place)?.clone() }));
+    Ok(hits.collect())
+}

@@ -1,0 +1,200 @@
+//! Fills one window's index: records become documents of a segment, a commit makes it visible.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tantivy::indexer::{AddOperation, IndexWriterOptions, LogMergePolicy, SegmentWriter};
+use tantivy::{Index, IndexReader, IndexWriter, Segment};
+
+use super::envelopes::EnvelopeTable;
+use super::error::LogIndexError;
+use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest, sync_folder};
+use super::schema::{DocumentFields, Fields, LogDocument, tokenizers};
+use super::walk::walk;
+use super::window::{MAX_RECORDS, Opened, Window, reader};
+use crate::data::Batch;
+
+/// The least memory that tantivy takes for a segment; enough for its own indexing thread, which is
+/// never given a document.
+const MIN_MEMORY_BYTES: usize = 16_000_000;
+
+/// Segments of more records are not merged any more.
+const MAX_MERGED_RECORDS: usize = 500_000;
+
+/// So many segments of about one size are merged into one.
+const MERGED_SEGMENTS: usize = 8;
+
+/// What a commit made.
+pub(crate) struct Commit {
+    /// What it says.
+    pub(crate) payload: CommitPayload,
+    /// The index with it.
+    pub(crate) opened: Arc<Opened>,
+}
+
+/// Fills one window's index.
+pub(crate) struct WindowWriter {
+    pub(crate) window: Arc<Window>,
+    path: PathBuf,
+    fields: DocumentFields,
+    writer: IndexWriter<LogDocument>,
+    reader: IndexReader,
+    table: EnvelopeTable,
+    segment: Option<(Segment, SegmentWriter)>,
+    memory_bytes: usize,
+    /// What the commit that comes next will say.
+    next: CommitPayload,
+}
+
+impl WindowWriter {
+    /// Makes a new window's folder and opens it for writing.
+    pub(crate) fn create(
+        manifest: WindowManifest,
+        folder: PathBuf,
+        memory_bytes: usize,
+    ) -> Result<Self, LogIndexError> {
+        let path = folder.join(INDEX_FOLDER);
+        if folder.exists() {
+            // What an attempt that failed left.
+            fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
+        }
+        fs::create_dir_all(&path).map_err(LogIndexError::file("make", &path))?;
+        let fields = Fields::new();
+        let index = fields.index_builder(manifest.detail).create_in_dir(&path);
+        let index = index.map_err(LogIndexError::index("make", &path))?;
+        manifest.write(&folder)?;
+        if let Some(parent) = folder.parent() {
+            sync_folder(parent)?;
+            parent.parent().map_or(Ok(()), sync_folder)?;
+        }
+        let payload = CommitPayload::read(None, &folder)?;
+        let window = Arc::new(Window::new(folder, manifest, payload.clone()));
+        Self::over(window, &index, payload, memory_bytes)
+    }
+
+    /// Opens a window that is on disk for writing; what no commit speaks of is left behind.
+    pub(crate) fn open(window: Arc<Window>, memory_bytes: usize) -> Result<Self, LogIndexError> {
+        let path = window.folder.join(INDEX_FOLDER);
+        let mut index = Index::open_in_dir(&path).map_err(LogIndexError::index("open", &path))?;
+        index.set_tokenizers(tokenizers(window.manifest.detail));
+        let metas = index.load_metas().map_err(LogIndexError::index("read", &path))?;
+        let payload = CommitPayload::read(metas.payload.as_deref(), &window.folder)?;
+        Self::over(window, &index, payload, memory_bytes)
+    }
+
+    fn over(
+        window: Arc<Window>,
+        index: &Index,
+        payload: CommitPayload,
+        memory_bytes: usize,
+    ) -> Result<Self, LogIndexError> {
+        let path = window.folder.join(INDEX_FOLDER);
+        let table = EnvelopeTable::open(&window.folder, payload.envelopes)?;
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(MIN_MEMORY_BYTES)
+            .build();
+        let writer = index.writer_with_options(options);
+        let writer: IndexWriter<LogDocument> =
+            writer.map_err(LogIndexError::index("write to", &path))?;
+        let mut policy = LogMergePolicy::default();
+        policy.set_min_num_segments(MERGED_SEGMENTS);
+        policy.set_max_docs_before_merge(MAX_MERGED_RECORDS);
+        writer.set_merge_policy(Box::new(policy));
+        let reader = reader(index).map_err(LogIndexError::index("open", &path))?;
+        let fields = DocumentFields::from(&Fields::new());
+        let segment = None;
+        Ok(Self {
+            window,
+            path,
+            fields,
+            writer,
+            reader,
+            table,
+            segment,
+            memory_bytes,
+            next: payload,
+        })
+    }
+
+    /// Makes documents of a batch's records.
+    pub(crate) fn add(&mut self, batch: &Batch) -> Result<(), LogIndexError> {
+        for chunk in batch.chunks() {
+            self.add_chunk(chunk, batch.context().arrived.as_unix_nanos())?;
+        }
+        Ok(())
+    }
+
+    fn add_chunk(&mut self, chunk: &Bytes, arrived: u64) -> Result<(), LogIndexError> {
+        let Self { table, segment, writer, memory_bytes, path, next, fields, window, .. } = self;
+        let (_, segment) = match segment {
+            Some(segment) => segment,
+            None => {
+                let new = writer.new_segment();
+                let made =
+                    SegmentWriter::for_segment((*memory_bytes).max(MIN_MEMORY_BYTES), new.clone());
+                segment
+                    .insert((new, made.map_err(LogIndexError::index("begin a segment of", path))?))
+            }
+        };
+        let detail = window.manifest.detail;
+        walk(
+            chunk,
+            |envelope| Ok(table.number(&envelope)),
+            |envelope, record| {
+                let record = chunk.slice_ref(record);
+                let document = LogDocument::new(*fields, detail, *envelope, arrived, record);
+                let time = document.time();
+                next.num_records += 1;
+                next.min_time = next.min_time.min(time);
+                next.max_time = next.max_time.max(time);
+                segment
+                    .add_document(AddOperation { opstamp: next.num_records, document })
+                    .map_err(LogIndexError::index("add to", path))
+            },
+        )
+    }
+
+    /// Whether the next index of the window should begin.
+    pub(crate) fn is_full(&self) -> bool {
+        self.table.is_full() || self.next.num_records >= MAX_RECORDS
+    }
+
+    /// What is on disk, before the first record is added.
+    pub(crate) const fn payload(&self) -> &CommitPayload {
+        &self.next
+    }
+
+    /// Waits for merges and lets go of the folder.
+    pub(crate) fn close(self) -> Result<(), LogIndexError> {
+        self.writer.wait_merging_threads().map_err(LogIndexError::index("close", &self.path))
+    }
+
+    /// Makes everything that was added durable and visible; `commit` is its id.
+    pub(crate) fn commit(&mut self, commit: u64) -> Result<Commit, LogIndexError> {
+        self.next.version = VERSION;
+        self.next.commit = commit;
+        self.next.envelopes = self.table.sync()?;
+        let failed = |what| LogIndexError::index(what, &self.path);
+        if let Some((segment, segment_writer)) = self.segment.take() {
+            let num_records = segment_writer.max_doc();
+            segment_writer.finalize().map_err(failed("write a segment of"))?;
+            let segment = segment.with_max_doc(num_records);
+            self.writer.add_segment(segment.meta().clone()).map_err(failed("add to"))?;
+        }
+        let payload = serde_json::to_string(&self.next).unwrap_or_default();
+        let mut prepared = self.writer.prepare_commit().map_err(failed("commit"))?;
+        prepared.set_payload(&payload);
+        prepared.commit().map_err(failed("commit"))?;
+        Ok(Commit { payload: self.next.clone(), opened: self.refresh()? })
+    }
+
+    /// Opens what is committed, as merges left it.
+    pub(crate) fn refresh(&self) -> Result<Arc<Opened>, LogIndexError> {
+        self.reader.reload().map_err(LogIndexError::index("reload", &self.path))?;
+        Ok(Arc::new(self.window.opened(self.reader.searcher(), self.table.list())))
+    }
+}

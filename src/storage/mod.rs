@@ -1,0 +1,3 @@
+//! What is kept on disk: Parquet archives and log indexes.
+
+pub mod logindex;
