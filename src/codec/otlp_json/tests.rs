@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use proptest::prelude::*;
 use prost::Message;
 use serde_json::json;
 
@@ -189,4 +190,77 @@ fn chunks_of_a_batch_are_one_request() {
     let bytes = decode(Signal::Traces, br#"{"resourceSpans":[{},{}]}"#).unwrap();
     let request = ExportTraceServiceRequest::decode(bytes).unwrap();
     assert_eq!(request.resource_spans.len(), 2);
+}
+
+/// JSON that has the keys and kinds of values of OTLP in any order and place.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let keys = prop::sample::select(vec![
+        "resourceLogs",
+        "resource_metrics",
+        "scopeLogs",
+        "scopeMetrics",
+        "logRecords",
+        "metrics",
+        "sum",
+        "histogram",
+        "dataPoints",
+        "bucketCounts",
+        "attributes",
+        "key",
+        "value",
+        "body",
+        "arrayValue",
+        "kvlistValue",
+        "values",
+        "intValue",
+        "doubleValue",
+        "bytesValue",
+        "stringValue",
+        "traceId",
+        "timeUnixNano",
+        "severityNumber",
+        "unknown",
+    ]);
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|value| json!(value)),
+        any::<i64>().prop_map(|value| json!(value)),
+        any::<f64>().prop_map(|value| json!(value)),
+        "[0-9a-fA-F+/=-]{0,34}".prop_map(|value| json!(value)),
+        any::<String>().prop_map(|value| json!(value)),
+    ];
+    leaf.prop_recursive(12, 200, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(|list| json!(list)),
+            prop::collection::btree_map(keys.clone(), inner, 0..6).prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(Signal::Logs, &text);
+    }
+
+    #[test]
+    fn whatever_is_read_is_protobuf_and_comes_back(value in any_json(), logs in any::<bool>()) {
+        let (signal, root) =
+            if logs { (Signal::Logs, "resourceLogs") } else { (Signal::Metrics, "resourceMetrics") };
+        let text = json!({ root: value }).to_string();
+        let Ok(bytes) = decode(signal, text.as_bytes()) else { return Ok(()) };
+        let context = Arc::new(Context::default());
+        let admitted = Batch::try_new(signal, bytes, context, &DoorLimits::default());
+        let Ok(admitted) = admitted else { return Ok(()) };
+        let again = encode(&admitted.batch);
+        prop_assert_eq!(
+            encode(&Batch::try_new(
+                signal,
+                decode(signal, &again).unwrap(),
+                Arc::new(Context::default()),
+                &DoorLimits::default(),
+            ).unwrap().batch),
+            again
+        );
+    }
 }
