@@ -51,3 +51,6 @@ pub use text::{push_double, push_json_str};
 pub use time::Time;
 pub use traces::{Event, Link, Span, Status};
 pub use value::{Array, Value, ValueKind};
+
+#[cfg(test)]
+mod tests;

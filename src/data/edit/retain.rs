@@ -126,9 +126,12 @@ impl Batch {
             }
             .chunk(chunk);
             num_records += outcome.num_kept;
+            if outcome.num_kept == 0 {
+                continue;
+            }
             if patches.is_empty() {
                 chunks.push((chunk.clone(), pinned));
-            } else if outcome.num_kept > 0 {
+            } else {
                 let edited = Bytes::from(patches.apply(chunk, outcome.growth));
                 let length = edited.len();
                 chunks.push((edited, length));
