@@ -247,6 +247,12 @@ impl Drop for LogIndex {
 }
 
 impl Settings {
+    /// Whether windows are ever removed.
+    #[must_use]
+    pub const fn has_retention(&self) -> bool {
+        self.max_age.is_some() || self.max_size_bytes.is_some()
+    }
+
     pub(crate) fn window_nanos(&self) -> u64 {
         u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX).max(1_000_000_000)
     }

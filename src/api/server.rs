@@ -1,0 +1,236 @@
+//! The servers: which addresses, who may ask, which path is what.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{ALLOW, CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::own;
+use super::params::ApiError;
+use super::search::Searcher;
+use crate::component::{AuthError, BuildError, Extensions, ServerAuth};
+use crate::config::{Endpoint, Settings};
+use crate::net::{self, BindError, Body, ServerOptions, Socket, check_same_site};
+use crate::storage::logindex::LogIndex;
+use crate::telemetry::{Ledger, Metrics};
+
+/// Connections that each server has at one time.
+const MAX_CONNECTIONS: usize = 256;
+
+/// What the servers show.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The log indexes of all `logindex` exporters.
+    pub indexes: Vec<Arc<LogIndex>>,
+    /// The agent's own metrics.
+    pub metrics: Metrics,
+    /// The accounts of records.
+    pub ledger: Ledger,
+    /// The extensions that run, among which are authenticators.
+    pub extensions: Extensions,
+}
+
+/// Why the HTTP surface cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("{key}: cannot listen on `{endpoint}`")]
+    Bind {
+        /// The key in the file.
+        key: &'static str,
+        /// The address.
+        endpoint: String,
+        /// What failed.
+        source: BindError,
+    },
+    /// A listener cannot be used.
+    #[error("{key}: cannot use the listener on `{endpoint}`")]
+    Listener {
+        /// The key in the file.
+        key: &'static str,
+        /// The address.
+        endpoint: String,
+        /// What failed.
+        source: std::io::Error,
+    },
+    /// The authenticator is not there or is none.
+    #[error("service::api::auth")]
+    Auth(#[source] BuildError),
+}
+
+/// The servers that run.
+pub struct Servers {
+    api_addr: Option<SocketAddr>,
+    metrics_addrs: Vec<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Servers {
+    /// Where search is served, if it is.
+    #[must_use]
+    pub const fn api_addr(&self) -> Option<SocketAddr> {
+        self.api_addr
+    }
+
+    /// Where the agent's own metrics are served.
+    #[must_use]
+    pub fn metrics_addrs(&self) -> &[SocketAddr] {
+        &self.metrics_addrs
+    }
+
+    /// Stops listening and waits for the requests under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            // A panic of the task was told by the panic hook.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Serves what `settings` ask for: `service::api` and `service::telemetry::metrics`.
+///
+/// # Errors
+///
+/// Fails when an address cannot be listened on or the authenticator is not there.
+pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, ServeError> {
+    let stop = CancellationToken::new();
+    let mut servers =
+        Servers { api_addr: None, metrics_addrs: Vec::new(), tasks: Vec::new(), stop };
+    if let Some(api) = settings.api.get() {
+        let auth = api.auth.as_ref();
+        let auth = auth.map(|auth| sources.extensions.server_auth(&auth.authenticator));
+        let auth = auth.transpose().map_err(ServeError::Auth)?;
+        let surface = Surface {
+            searcher: Some(Searcher::new(sources.indexes.clone())),
+            metrics: sources.metrics.clone(),
+            ledger: sources.ledger.clone(),
+            hosts: vec![api.endpoint.host().to_owned()],
+            auth,
+        };
+        servers.api_addr = Some(servers.listen("service::api", &api.endpoint, surface)?);
+    }
+    for endpoint in settings.telemetry.metrics.endpoints() {
+        let surface = Surface {
+            searcher: None,
+            metrics: sources.metrics.clone(),
+            ledger: sources.ledger.clone(),
+            hosts: vec![endpoint.host().to_owned()],
+            auth: None,
+        };
+        let addr = servers.listen("service::telemetry::metrics", &endpoint, surface)?;
+        servers.metrics_addrs.push(addr);
+    }
+    Ok(servers)
+}
+
+impl Servers {
+    fn listen(
+        &mut self,
+        key: &'static str,
+        endpoint: &Endpoint,
+        surface: Surface,
+    ) -> Result<SocketAddr, ServeError> {
+        let endpoint = endpoint.to_string();
+        let bound = net::bind_tcp(&endpoint).map_err(|source| ServeError::Bind {
+            key,
+            endpoint: endpoint.clone(),
+            source,
+        })?;
+        if bound.is_exposed && surface.auth.is_none() {
+            warn!(key, endpoint, "other machines can reach this without authentication");
+        }
+        let unusable = |source| ServeError::Listener { key, endpoint: endpoint.clone(), source };
+        let addr = bound.listener.local_addr().map_err(unusable)?;
+        let socket = Socket::try_from(bound.listener).map_err(unusable)?;
+        let options = ServerOptions { max_connections: MAX_CONNECTIONS, ..Default::default() };
+        let surface = Arc::new(surface);
+        let handler = move |request, _| {
+            let surface = Arc::clone(&surface);
+            async move { surface.answer(&request).await }
+        };
+        let serving = net::serve(socket, options, handler, self.stop.clone());
+        self.tasks.push(tokio::spawn(serving));
+        info!(key, %addr, "serving HTTP");
+        Ok(addr)
+    }
+}
+
+/// What one address serves.
+struct Surface {
+    /// Search, where it is served.
+    searcher: Option<Searcher>,
+    metrics: Metrics,
+    ledger: Ledger,
+    /// Names by which clients may call this server, besides addresses and `localhost`.
+    hosts: Vec<String>,
+    auth: Option<Arc<dyn ServerAuth>>,
+}
+
+impl Surface {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let mut response = match self.check(request) {
+            Ok(()) => self.route(request).await,
+            Err(refusal) => refusal,
+        };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    /// Whether the client may ask at all.
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Response<Body>> {
+        let headers = request.headers();
+        let authority = request.uri().authority().map(http::uri::Authority::as_str);
+        check_same_site(headers, authority, &self.hosts)
+            .map_err(|error| ApiError::new(StatusCode::FORBIDDEN, error.to_string()).respond())?;
+        let Some(auth) = &self.auth else {
+            return Ok(());
+        };
+        auth.authenticate(headers).map(|_| ()).map_err(|error| {
+            let status = match error {
+                AuthError::Forbidden => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            let mut refusal = ApiError::new(status, error.to_string()).respond();
+            if status == StatusCode::UNAUTHORIZED {
+                let challenge = HeaderValue::from_static(auth.challenge());
+                refusal.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            refusal
+        })
+    }
+
+    async fn route(&self, request: &Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        let is_known = match path {
+            "/api/v1/logs/search" => self.searcher.is_some(),
+            "/metrics" => self.searcher.is_none(),
+            "/debug/ledger" => true,
+            _ => false,
+        };
+        if !is_known {
+            let message = format!("there is no `{path}` here");
+            return ApiError::new(StatusCode::NOT_FOUND, message).respond();
+        }
+        if request.method() != Method::GET {
+            let message = format!("`{path}` answers GET only");
+            let mut refusal = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).respond();
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            return refusal;
+        }
+        match (path, &self.searcher) {
+            ("/api/v1/logs/search", Some(searcher)) => searcher.answer(request.uri().query()).await,
+            ("/metrics", _) => own::metrics(&self.metrics),
+            _ => own::ledger(&self.ledger),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The HTTP surface over real sockets.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message as _;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{ServeError, Servers, Sources, serve};
+use crate::config::{Api, Endpoint, Optional, Settings};
+use crate::data::{Batch, Context, DoorLimits, Signal};
+use crate::storage::logindex::{Detail, LogIndex, Settings as IndexSettings};
+
+const START: u64 = 1_795_532_400_000_000_000;
+
+fn text(text: &str) -> Option<AnyValue> {
+    Some(AnyValue { value: Some(Any::StringValue(text.to_owned())) })
+}
+
+fn attribute(key: &str, value: Any) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn requests() -> Bytes {
+    let record = |second: u64, severity_number, body: &str| LogRecord {
+        time_unix_nano: START + second * 1_000_000_000,
+        observed_time_unix_nano: START,
+        severity_number,
+        severity_text: "Error".to_owned(),
+        body: text(body),
+        attributes: vec![attribute("http.status_code", Any::IntValue(502))],
+        trace_id: vec![0xab; 16],
+        span_id: vec![0xcd; 8],
+        flags: 1,
+        ..LogRecord::default()
+    };
+    let scope_logs = ScopeLogs {
+        scope: Some(InstrumentationScope { name: "lib".into(), ..Default::default() }),
+        log_records: vec![
+            record(0, 9, "started"),
+            record(1, 17, "connection refused by 10.0.0.1"),
+            record(2, 17, "connection \"reset\""),
+        ],
+        ..ScopeLogs::default()
+    };
+    let resource = Resource {
+        attributes: vec![attribute("service.name", Any::StringValue("checkout".into()))],
+        ..Resource::default()
+    };
+    let resource_logs = ResourceLogs {
+        resource: Some(resource),
+        scope_logs: vec![scope_logs],
+        ..ResourceLogs::default()
+    };
+    ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec().into()
+}
+
+fn index(directory: &Path) -> Arc<LogIndex> {
+    let index = LogIndex::open(IndexSettings {
+        directory: directory.to_owned(),
+        window: Duration::from_secs(3600),
+        detail: Detail::Full,
+        memory_bytes: 64 << 20,
+        max_age: None,
+        max_size_bytes: None,
+    });
+    let context = Arc::new(Context::default());
+    let batch = Batch::try_new(Signal::Logs, requests(), context, &DoorLimits::default());
+    let index = index.unwrap();
+    index.try_add(&batch.unwrap().batch, Box::new(())).unwrap();
+    Arc::new(index)
+}
+
+async fn servers(directory: &Path) -> Servers {
+    let mut settings = Settings::default();
+    let endpoint = Endpoint::new("127.0.0.1", 0);
+    settings.api = Optional::from(Some(Api { endpoint: endpoint.clone(), auth: None }));
+    settings.telemetry.metrics.address = Some(endpoint);
+    let sources = Sources { indexes: vec![index(directory)], ..Sources::default() };
+    serve(&settings, sources).await.unwrap()
+}
+
+/// The status and the body of the answer to a request.
+async fn ask(addr: SocketAddr, method: &str, target: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let host = if headers.contains("host:") { String::new() } else { format!("host: {addr}\r\n") };
+    let request = format!("{method} {target} HTTP/1.1\r\n{host}{headers}connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+async fn get(addr: SocketAddr, target: &str) -> (u16, Value) {
+    let (status, body) = ask(addr, "GET", target, "").await;
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[tokio::test]
+async fn records_are_found_by_query_time_and_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let (status, answer) =
+        get(addr, "/api/v1/logs/search?query=severity:%3E%3Derror+%22connection+refused%22").await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["num_hits"], 1);
+    assert_eq!(answer["has_more"], false);
+    assert_eq!(
+        answer["hits"][0],
+        json!({
+            "time": "2026-11-24T15:00:01Z",
+            "time_unix_nano": "1795532401000000000",
+            "observed_time_unix_nano": "1795532400000000000",
+            "severity": "ERROR",
+            "severity_number": 17,
+            "severity_text": "Error",
+            "service": "checkout",
+            "body": "connection refused by 10.0.0.1",
+            "trace_id": "abababababababababababababababab",
+            "span_id": "cdcdcdcdcdcdcdcd",
+            "flags": 1,
+            "attributes": { "http.status_code": 502 },
+            "resource": { "service.name": "checkout" },
+            "scope": { "name": "lib" },
+        })
+    );
+    let bodies = |answer: &Value| -> Vec<String> {
+        let hits = answer["hits"].as_array().unwrap();
+        hits.iter().map(|hit| hit["body"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, newest) = get(addr, "/api/v1/logs/search?limit=1").await;
+    assert_eq!(bodies(&newest), ["connection \"reset\""]);
+    assert_eq!(newest["has_more"], true);
+    let range = "start=2026-11-24T15:00:00Z&end=1795532402";
+    let (_, within) = get(addr, &format!("/api/v1/logs/search?{range}")).await;
+    assert_eq!(bodies(&within), ["connection refused by 10.0.0.1", "started"]);
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_request_is_told_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let (status, answer) = get(addr, "/api/v1/logs/search?query=a+AND+severity:loud").await;
+    assert_eq!(status, 400);
+    assert_eq!(answer["error"]["parameter"], "query");
+    assert_eq!(answer["error"]["position"], 15);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("expected a severity: trace, debug"), "{message}");
+    for (target, word) in [
+        ("/api/v1/logs/search?limit=0", "1 to 10000"),
+        ("/api/v1/logs/search?start=noon", "RFC 3339"),
+        ("/api/v1/logs/search?start=2&end=1", "after"),
+        ("/api/v1/logs/search?q=x", "unknown parameter"),
+    ] {
+        let (status, answer) = get(addr, target).await;
+        assert_eq!(status, 400);
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(word), "{message}");
+    }
+    assert_eq!(get(addr, "/nothing").await.0, 404);
+    assert_eq!(ask(addr, "POST", "/api/v1/logs/search", "").await.0, 405);
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_read_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    for headers in ["host: evil.example\r\n", "origin: https://evil.example\r\n"] {
+        assert_eq!(ask(addr, "GET", "/api/v1/logs/search", headers).await.0, 403);
+    }
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn own_metrics_and_ledger_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let [addr] = servers.metrics_addrs() else { panic!("one address was asked for") };
+    assert_eq!(ask(*addr, "GET", "/metrics", "").await.0, 200);
+    assert_eq!(get(*addr, "/debug/ledger").await.0, 200);
+    assert_eq!(get(*addr, "/api/v1/logs/search").await.0, 404);
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn taken_address_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = Settings::default();
+    let endpoint = Endpoint::new("127.0.0.1", taken.local_addr().unwrap().port());
+    settings.telemetry.metrics.address = Some(endpoint.clone());
+    let Err(error) = serve(&settings, Sources::default()).await else { panic!("it was bound") };
+    assert!(matches!(error, ServeError::Bind { .. }));
+    assert!(error.to_string().contains(&endpoint.to_string()));
+}

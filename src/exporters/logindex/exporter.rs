@@ -1,0 +1,153 @@
+//! The exporter: hands batches to the log index, and commits.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::component::{Budget, ExportError, Exporter, Held, Host, Payload, Request, Sent};
+use crate::data::{Batch, Time};
+use crate::storage::logindex::{LogIndex, LogIndexError, Settings};
+use crate::telemetry::Clock;
+
+/// The account of what waits for a commit, beyond the requests that it came in.
+const ACCOUNT: &str = "logindex";
+
+/// What the terms of a record take in memory, as a part of its own bytes.
+const TERMS_SHARE: f64 = 0.5;
+
+/// How often the index looks after its retention when nothing comes in.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Keeps logs in a log index.
+pub(super) struct LogIndexExporter {
+    settings: Settings,
+    commit_interval: Duration,
+    clock: Clock,
+    budget: Budget,
+    index: OnceLock<Arc<LogIndex>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// What waits for a commit.
+#[derive(Default)]
+struct Waiting {
+    /// When the first batch came that no commit was asked for yet.
+    since: Option<Time>,
+    last_flush: Time,
+}
+
+impl LogIndexExporter {
+    pub(super) fn new(settings: Settings, commit_interval: Duration, host: &Host) -> Self {
+        Self {
+            settings,
+            commit_interval,
+            clock: host.clock.clone(),
+            budget: host.budget.clone(),
+            index: OnceLock::new(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    fn index(&self) -> Result<&Arc<LogIndex>, ExportError> {
+        let path = || self.settings.directory.clone();
+        self.index.get().ok_or_else(|| retry(LogIndexError::Stopped { path: path() }))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a batch as soon as there is room.
+    async fn add(&self, index: &LogIndex, batch: &Batch) {
+        loop {
+            let room = index.room().notified();
+            tokio::pin!(room);
+            // From here on no notification is missed.
+            room.as_mut().enable();
+            let charge = self.budget.charge(ACCOUNT, terms_bytes(batch));
+            if index.try_add(batch, Box::new(charge)).is_ok() {
+                return;
+            }
+            room.await;
+        }
+    }
+}
+
+#[async_trait]
+impl Exporter for LogIndexExporter {
+    async fn start(&self) -> Result<Held, ExportError> {
+        let settings = self.settings.clone();
+        let opened = tokio::task::spawn_blocking(move || LogIndex::open(settings)).await;
+        let index = opened.map_err(|error| ExportError::Rejected { source: error.into() })?;
+        let index = index.map_err(|error| ExportError::Rejected { source: error.into() })?;
+        // A second start keeps the index of the first.
+        let _ = self.index.set(Arc::new(index));
+        Ok(Held::default())
+    }
+
+    async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
+        let Payload::Batch(batch) = &request.payload else {
+            return Err(ExportError::Rejected { source: "a log index takes batches only".into() });
+        };
+        self.add(self.index()?, batch).await;
+        let now = self.clock.now();
+        self.waiting().since.get_or_insert(now);
+        Ok(Sent::BUFFERED)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let waiting = self.waiting();
+        let index = self.index.get()?;
+        let retention = index.settings().has_retention();
+        let retention = retention.then(|| waiting.last_flush.saturating_add(RETENTION_INTERVAL));
+        match waiting.since {
+            Some(_) if index.is_commit_due() => Some(Time::default()),
+            Some(since) => Some(since.saturating_add(self.commit_interval)),
+            None => retention,
+        }
+    }
+
+    async fn flush(&self) -> Result<(), ExportError> {
+        let Some(index) = self.index.get() else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let since = {
+            let mut waiting = self.waiting();
+            waiting.last_flush = now;
+            waiting.since.take()
+        };
+        let committed = index.commit(now).await;
+        let failure = match committed {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => retry(error),
+            Err(_) => retry(LogIndexError::Stopped { path: self.settings.directory.clone() }),
+        };
+        let mut waiting = self.waiting();
+        waiting.since = since.or(waiting.since);
+        Err(failure)
+    }
+
+    fn handle(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        let index = Arc::clone(self.index.get()?);
+        Some(index)
+    }
+}
+
+fn retry(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ExportError {
+    ExportError::Retry { after: None, source: error.into() }
+}
+
+/// An estimate of what the terms of a batch take until they are committed.
+fn terms_bytes(batch: &Batch) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an estimate"
+    )]
+    let bytes = (batch.size_bytes() as f64 * TERMS_SHARE) as usize;
+    bytes
+}

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use prost::Message as _;
+
+use super::exporter::LogIndexExporter;
+use super::*;
+use crate::component::{Budget, ExportError, Extensions, Host, Prepared, Sent};
+use crate::data::{Batch, Context, DoorLimits, Time};
+use crate::storage::logindex::LogIndex;
+use crate::telemetry::{Clock, Ledger, Metrics, Status};
+
+fn batch(num_records: usize) -> Batch {
+    let log_records = vec![LogRecord { time_unix_nano: 1, ..LogRecord::default() }; num_records];
+    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    let context = Arc::new(Context::default());
+    Batch::try_new(Signal::Logs, request.into(), context, &DoorLimits::default()).unwrap().batch
+}
+
+fn host(clock: &Clock) -> Host {
+    Host {
+        metrics: Metrics::default(),
+        status: Status::new(clock.clone()),
+        ledger: Ledger::default(),
+        clock: clock.clone(),
+        budget: Budget::new(1 << 30, 1 << 20),
+        data_dir: PathBuf::new(),
+        extensions: Extensions::default(),
+    }
+}
+
+fn exporter(directory: &std::path::Path, host: &Host) -> LogIndexExporter {
+    let settings = Settings {
+        directory: directory.to_owned(),
+        window: StdDuration::from_secs(3600),
+        detail: Detail::Full,
+        memory_bytes: 64 << 20,
+        max_age: None,
+        max_size_bytes: None,
+    };
+    LogIndexExporter::new(settings, StdDuration::from_secs(15), host)
+}
+
+async fn send(exporter: &LogIndexExporter, num_records: usize) -> Sent {
+    let Prepared { requests, .. } = exporter.prepare(batch(num_records));
+    exporter.send(&requests[0]).await.unwrap()
+}
+
+fn found(exporter: &LogIndexExporter) -> usize {
+    let index = exporter.handle().unwrap().downcast::<LogIndex>().unwrap();
+    let search = crate::storage::logindex::Search {
+        filter: crate::storage::logindex::Filter::All,
+        time: 0..i64::MAX,
+        limit: 1000,
+        deadline: None,
+    };
+    let sources = index.snapshot().into_sources();
+    sources.iter().map(|source| source.search(&search, None).unwrap().len()).sum()
+}
+
+#[tokio::test]
+async fn batch_is_found_when_it_was_sent_and_is_safe_after_a_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::manual(Time::from_unix_nanos(1_000));
+    let host = host(&clock);
+    let exporter = exporter(folder.path(), &host);
+    exporter.start().await.unwrap();
+    assert_eq!(exporter.deadline(), None);
+    assert_eq!(send(&exporter, 3).await, Sent::BUFFERED);
+    assert_eq!(found(&exporter), 3);
+    assert!(host.budget.used_bytes() > 0);
+    let in_time = Time::from_unix_nanos(1_000).saturating_add(StdDuration::from_secs(15));
+    assert_eq!(exporter.deadline(), Some(in_time));
+    exporter.flush().await.unwrap();
+    assert_eq!(exporter.deadline(), None);
+    assert_eq!(found(&exporter), 3);
+    assert_eq!(host.budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn failed_flush_names_the_folder_and_is_due_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::manual(Time::from_unix_nanos(1_000));
+    let exporter = exporter(folder.path(), &host(&clock));
+    exporter.start().await.unwrap();
+    std::fs::write(folder.path().join("default"), "in the way").unwrap();
+    send(&exporter, 2).await;
+    let Err(ExportError::Retry { source, .. }) = exporter.flush().await else {
+        panic!("it cannot have been committed");
+    };
+    assert!(source.to_string().contains(&*folder.path().to_string_lossy()), "{source}");
+    assert!(exporter.deadline().is_some());
+    std::fs::remove_file(folder.path().join("default")).unwrap();
+    exporter.flush().await.unwrap();
+    assert_eq!(found(&exporter), 2);
+}
+
+#[test]
+fn named_exporters_have_folders_of_their_own() {
+    assert_eq!(default_folder(&"logindex".parse().unwrap()), "index");
+    assert_eq!(default_folder(&"logindex/a.b".parse().unwrap()), "index-a_b");
+}
