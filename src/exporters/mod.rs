@@ -1,0 +1,11 @@
+//! What sends telemetry on.
+
+pub mod client_settings;
+pub mod debug;
+mod http_answer;
+pub mod nop;
+pub mod otlp;
+pub mod otlphttp;
+pub mod prometheusremotewrite;
+#[cfg(test)]
+mod test_server;

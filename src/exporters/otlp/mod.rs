@@ -1,0 +1,10 @@
+//! Exporter `otlp`: OTLP over gRPC, the batch's bytes as they are.
+
+mod call;
+mod config;
+mod exporter;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Balancer, ClientKeepalive, OtlpConfig};

@@ -1,0 +1,9 @@
+//! Exporter `otlphttp`: OTLP over HTTP, in protobuf or JSON.
+
+mod config;
+mod exporter;
+#[cfg(test)]
+mod tests;
+
+pub use config::OtlpHttpConfig;
+pub use exporter::Encoding;
