@@ -1,0 +1,4 @@
+//! What runs beside the pipelines.
+
+pub mod basicauth;
+pub mod bearertokenauth;
