@@ -3,6 +3,7 @@
 pub mod client_settings;
 pub mod debug;
 mod http_answer;
+pub mod logindex;
 pub mod nop;
 pub mod otlp;
 pub mod otlphttp;
