@@ -1,6 +1,7 @@
 //! Lists of attributes, read where they stand.
 
 use super::value::{Value, text_of};
+use super::view::messages;
 use super::wire::{Fields, Raw, Writer, bytes_field_len};
 
 /// The number of the field that holds the pairs in a `KeyValueList`.
@@ -41,10 +42,8 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         let mut found = None;
-        for field in Fields::new(self.message) {
-            if field.number == self.number
-                && let Some(value) = value_if_named(field.bytes(), key.as_bytes())
-            {
+        for pair in self.raw() {
+            if let Some(value) = value_if_named(pair, key.as_bytes()) {
                 found = Some(value);
             }
         }
@@ -69,10 +68,7 @@ impl<'a> Attributes<'a> {
     /// The encoded `KeyValue`s in the order of the wire.
     #[inline]
     pub fn raw(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let number = self.number;
-        Fields::new(self.message)
-            .filter(move |field| field.number == number)
-            .map(|field| field.bytes())
+        messages(self.message, self.number)
     }
 
     /// The number of attributes.
@@ -113,6 +109,16 @@ pub fn write_attribute(number: u32, key: &str, value: Value<'_>, writer: &mut Wr
 /// Name and value of an encoded `KeyValue`.
 #[inline]
 pub(super) fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    // What every encoder writes: the key, then the value, both short.
+    if let [0x0a, key_length, rest @ ..] = pair
+        && *key_length < 0x80
+        && let Some((key, [0x12, value_length, value @ ..])) =
+            rest.split_at_checked(usize::from(*key_length))
+        && *value_length < 0x80
+        && usize::from(*value_length) == value.len()
+    {
+        return (key, value);
+    }
     let mut key: &[u8] = &[];
     let mut value: &[u8] = &[];
     for field in Fields::new(pair) {
@@ -128,7 +134,7 @@ pub(super) fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 /// The encoded `AnyValue` of a `KeyValue` that is called `key`.
 #[inline]
 pub(super) fn value_if_named<'a>(pair: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    // What every encoder writes: the key first. Most names differ in length already.
+    // As in `split`; most names differ in length already.
     if let [0x0a, length, rest @ ..] = pair
         && *length < 0x80
     {

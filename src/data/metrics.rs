@@ -3,7 +3,7 @@
 use super::points::{
     DataPoint, ExponentialHistogramPoint, HistogramPoint, NumberPoint, SummaryPoint,
 };
-use super::view::{bits, message_view};
+use super::view::{bits, message_view, messages};
 use super::wire::Fields;
 
 /// The number of the points' field in every kind of data.
@@ -66,14 +66,12 @@ impl<'a> Metric<'a> {
     /// Its points of any kind, in order.
     pub fn points(&self) -> impl Iterator<Item = DataPoint<'a>> + use<'a> {
         let (kind, message) = self.encoded_data().unwrap_or((DataKind::Gauge, &[]));
-        Fields::new(message)
-            .filter(|field| field.number == DATA_POINTS)
-            .map(move |field| kind.point(field.bytes()))
+        messages(message, DATA_POINTS).map(move |point| kind.point(point))
     }
 
     fn encoded_data(&self) -> Option<(DataKind, &'a [u8])> {
         Fields::new(self.bytes())
-            .find_map(|field| Some((DataKind::of_field(field.number)?, field.bytes())))
+            .find_map(|field| Some((DataKind::of_field(u64::from(field.number))?, field.bytes())))
     }
 }
 
@@ -121,7 +119,7 @@ impl DataKind {
     /// The kind whose field in a metric is called `number`.
     #[must_use]
     #[inline]
-    pub(super) const fn of_field(number: u32) -> Option<Self> {
+    pub(super) const fn of_field(number: u64) -> Option<Self> {
         match number {
             5 => Some(Self::Gauge),
             7 => Some(Self::Sum),

@@ -1,6 +1,6 @@
 //! What all views are made of: fields of a message by number.
 
-use super::wire::{Fields, Raw, read_varint};
+use super::wire::{Fields, Raw, Search, read_varint};
 
 /// Declares a view of a message: a type with a method for each listed field.
 macro_rules! message_view {
@@ -107,9 +107,7 @@ macro_rules! message_view {
         #[must_use]
         #[inline]
         pub fn $method(&self) -> Option<f64> {
-            $crate::data::wire::Fields::new(self.message)
-                .first($number)
-                .map(|field| f64::from_bits(field.bits()))
+            $crate::data::wire::Search::new(self.message).bits($number).map(f64::from_bits)
         }
     };
     (@ $(#[$doc:meta])* $number:literal $method:ident trace_id) => {
@@ -157,9 +155,7 @@ macro_rules! message_view {
         #[must_use]
         #[inline]
         pub fn $method(&self) -> Option<$inner<'a>> {
-            $crate::data::wire::Fields::new(self.message)
-                .first($number)
-                .map(|field| $inner::of_encoded(field.bytes()))
+            $crate::data::wire::Search::new(self.message).bytes($number).map($inner::of_encoded)
         }
     };
     (@ $(#[$doc:meta])* $number:literal $method:ident many($inner:ident)) => {
@@ -200,19 +196,20 @@ pub(super) use message_view;
 /// The payload of the field called `number`; empty if there is none.
 #[inline]
 pub(super) fn bytes(message: &[u8], number: u32) -> &[u8] {
-    Fields::new(message).first(number).map(|field| field.bytes()).unwrap_or_default()
+    Search::new(message).bytes(number).unwrap_or_default()
 }
 
 /// The bits of the number called `number`; 0 if there is none.
 #[inline]
 pub(super) fn bits(message: &[u8], number: u32) -> u64 {
-    Fields::new(message).first(number).map(|field| field.bits()).unwrap_or_default()
+    Search::new(message).bits(number).unwrap_or_default()
 }
 
 /// The payloads of all fields called `number`.
 #[inline]
 pub(super) fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
-    Fields::new(message).filter(move |field| field.number == number).map(|field| field.bytes())
+    let mut search = Search::new(message);
+    std::iter::from_fn(move || search.bytes(number))
 }
 
 /// Numbers of eight bytes, packed or one by one.

@@ -139,6 +139,103 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// A field with a length and where it stands in its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit<'a> {
+    pub(super) number: u64,
+    pub(super) start: usize,
+    pub(super) tag_end: usize,
+    pub(super) payload_start: usize,
+    pub(super) end: usize,
+    pub(super) payload: &'a [u8],
+}
+
+/// Goes through a message for fields of one number; faster than [`Fields`], which tells more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search<'a> {
+    message: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Search<'a> {
+    /// A search from the beginning of an encoded message.
+    #[inline]
+    pub(super) const fn new(message: &'a [u8]) -> Self {
+        Self { message, position: 0 }
+    }
+
+    /// The payload of the next field called `number` that has a length.
+    #[inline]
+    pub(super) fn bytes(&mut self, number: u32) -> Option<&'a [u8]> {
+        let wanted = u64::from(number) << 3 | 2;
+        self.hit(|tag| tag == wanted).map(|hit| hit.payload)
+    }
+
+    /// The next field with a length for whose tag `is_wanted` holds.
+    #[inline]
+    pub(super) fn hit(&mut self, is_wanted: impl Fn(u64) -> bool) -> Option<Hit<'a>> {
+        while let Some((tag, tag_end)) = read_varint(self.message, self.position) {
+            let start = self.position;
+            if tag & 7 != 2 {
+                self.position = self.skip_number(tag, tag_end)?;
+                continue;
+            }
+            let (length, payload_start) = read_varint(self.message, tag_end)?;
+            let end = payload_start.checked_add(usize::try_from(length).ok()?)?;
+            self.position = end;
+            if is_wanted(tag) {
+                let payload = self.message.get(payload_start..end)?;
+                return Some(Hit { number: tag >> 3, start, tag_end, payload_start, end, payload });
+            }
+        }
+        None
+    }
+
+    /// The bits of the next field called `number` that is a number.
+    #[inline]
+    pub(super) fn bits(&mut self, number: u32) -> Option<u64> {
+        while let Some((tag, position)) = read_varint(self.message, self.position) {
+            if tag & 7 == 2 {
+                let (length, start) = read_varint(self.message, position)?;
+                self.position = start.checked_add(usize::try_from(length).ok()?)?;
+                continue;
+            }
+            self.position = self.skip_number(tag, position)?;
+            if tag >> 3 == u64::from(number) {
+                return self.number_at(tag, position);
+            }
+        }
+        None
+    }
+
+    /// Where the number behind `tag` ends.
+    #[inline]
+    fn skip_number(&self, tag: u64, position: usize) -> Option<usize> {
+        match tag & 7 {
+            0 => read_varint(self.message, position).map(|(_, end)| end),
+            1 => Some(position + 8),
+            5 => Some(position + 4),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn number_at(&self, tag: u64, position: usize) -> Option<u64> {
+        match tag & 7 {
+            0 => read_varint(self.message, position).map(|(value, _)| value),
+            1 => {
+                let bytes = self.message.get(position..)?.first_chunk::<8>()?;
+                Some(u64::from_le_bytes(*bytes))
+            }
+            5 => {
+                let bytes = self.message.get(position..)?.first_chunk::<4>()?;
+                Some(u64::from(u32::from_le_bytes(*bytes)))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Reads a varint at `position`; returns it and where it ends.
 #[inline]
 pub(super) fn read_varint(bytes: &[u8], position: usize) -> Option<(u64, usize)> {

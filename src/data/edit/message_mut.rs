@@ -1,7 +1,9 @@
 //! A message to be written: attributes and single fields, each write a splice.
 
+use std::ops::Range;
+
 use super::super::attributes::{value_if_named, write_attribute};
-use super::super::wire::{Field, Fields, Writer};
+use super::super::wire::{Fields, Hit, Search, Writer};
 use super::super::{Attributes, Value};
 use super::AttributesMut;
 use super::patch::{New, Patch, Patches};
@@ -105,8 +107,8 @@ impl<'a, 'p> MessageMut<'a, 'p> {
             patch.new = New::Nothing;
         }
         for field in Fields::new(self.message).filter(|field| field.number == number) {
-            if !self.is_patched(&field) {
-                self.remove(&field);
+            if !self.is_patched(field.start..field.end) {
+                self.replace(field.start..field.end, number, New::Nothing);
             }
         }
     }
@@ -160,7 +162,7 @@ impl<'a, 'p> MessageMut<'a, 'p> {
                 .and_then(|pair| value_if_named(pair, key.as_bytes()));
         }
         let field = self.unpatched_attributes(number, key).last()?;
-        value_if_named(field.bytes(), key.as_bytes())
+        value_if_named(field.payload, key.as_bytes())
     }
 
     /// Writes an attribute: in the place of the last one of that name, else behind all others.
@@ -190,12 +192,13 @@ impl<'a, 'p> MessageMut<'a, 'p> {
             }
             is_removed = true;
         }
-        for field in Fields::new(self.message) {
-            if field.number == number
-                && value_if_named(field.bytes(), key.as_bytes()).is_some()
-                && !self.is_patched(&field)
+        let wanted = u64::from(number) << 3 | 2;
+        let mut search = Search::new(self.message);
+        while let Some(field) = search.hit(|tag| tag == wanted) {
+            if value_if_named(field.payload, key.as_bytes()).is_some()
+                && !self.is_patched(field.start..field.end)
             {
-                self.remove(&field);
+                self.replace(field.start..field.end, number, New::Nothing);
                 is_removed = true;
             }
         }
@@ -211,7 +214,7 @@ impl<'a, 'p> MessageMut<'a, 'p> {
             return;
         }
         match self.unpatched_attributes(number, key).last() {
-            Some(field) => self.replace(&field, new),
+            Some(field) => self.replace(field.start..field.end, number, new),
             None => self.append(number, new),
         }
     }
@@ -225,20 +228,20 @@ impl<'a, 'p> MessageMut<'a, 'p> {
         })
     }
 
-    fn unpatched_attributes(&self, number: u32, key: &str) -> impl Iterator<Item = Field<'a>> {
-        Fields::new(self.message).filter(move |field| {
-            field.number == number
-                && value_if_named(field.bytes(), key.as_bytes()).is_some()
-                && !self.is_patched(field)
+    /// The attributes called `key` that nothing was written over.
+    fn unpatched_attributes(&self, number: u32, key: &str) -> impl Iterator<Item = Hit<'a>> {
+        let wanted = u64::from(number) << 3 | 2;
+        let mut search = Search::new(self.message);
+        std::iter::from_fn(move || search.hit(|tag| tag == wanted)).filter(|field| {
+            value_if_named(field.payload, key.as_bytes()).is_some()
+                && !self.is_patched(field.start..field.end)
         })
     }
 
-    fn is_patched(&self, field: &Field<'_>) -> bool {
-        let start = self.at + field.start;
-        self.patches
-            .since(self.first)
-            .iter()
-            .any(|patch| patch.start == start && patch.end == self.at + field.end)
+    fn is_patched(&self, range: Range<usize>) -> bool {
+        let (start, end) = (self.at + range.start, self.at + range.end);
+        let patches = self.patches.since(self.first);
+        patches.iter().any(|patch| patch.start == start && patch.end == end)
     }
 
     fn write_field(&mut self, number: u32, write: impl FnOnce(&mut Writer)) {
@@ -250,18 +253,14 @@ impl<'a, 'p> MessageMut<'a, 'p> {
             return;
         }
         match Fields::new(self.message).first(number) {
-            Some(field) => self.replace(&field, new),
+            Some(field) => self.replace(field.start..field.end, number, new),
             None => self.append(number, new),
         }
     }
 
-    fn replace(&mut self, field: &Field<'_>, new: New) {
-        let (start, end) = (self.at + field.start, self.at + field.end);
-        self.patches.push(Patch { start, end, number: field.number, new });
-    }
-
-    fn remove(&mut self, field: &Field<'_>) {
-        self.replace(field, New::Nothing);
+    fn replace(&mut self, range: Range<usize>, number: u32, new: New) {
+        let (start, end) = (self.at + range.start, self.at + range.end);
+        self.patches.push(Patch { start, end, number, new });
     }
 
     fn append(&mut self, number: u32, new: New) {

@@ -2,7 +2,7 @@
 
 use super::super::metrics::DataKind;
 use super::super::view::bytes;
-use super::super::wire::Fields;
+use super::super::wire::Search;
 use super::super::{Item, Metric, Resource, Scope};
 use super::patch::Patches;
 
@@ -112,14 +112,13 @@ impl<F> Walk<'_, F> {
             _ => {}
         }
         let mut total = Outcome::default();
-        for field in Fields::new(message) {
-            if !is_child(level, field.number) {
-                continue;
-            }
+        let children = CHILDREN.get(level).copied().unwrap_or_default();
+        let mut search = Search::new(message);
+        while let Some(field) = search.hit(|tag| tag < 256 && children >> (tag >> 3) & 1 != 0) {
             if level == 3 {
                 place.kind = DataKind::of_field(field.number).unwrap_or(DataKind::Gauge);
             }
-            let (payload, payload_at) = (field.bytes(), at + field.payload_start());
+            let (payload, payload_at) = (field.payload, at + field.payload_start);
             let pending = self.patches.begin(at + field.tag_end, payload_at);
             let outcome = if level + 1 == self.depth as usize {
                 let first = self.patches.len();
