@@ -20,7 +20,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
 
-const NUM_RECORDS: u64 = 500;
+const REQUEST_RECORDS: usize = 500;
+const NUM_RECORDS: u64 = REQUEST_RECORDS as u64;
 const NUM_RESOURCES: u64 = 4;
 /// Records at this severity or above are kept by the filter, one in six.
 const WARN: i32 = 13;
@@ -47,7 +48,7 @@ fn logs(record_size: usize) -> Bytes {
     let mut body_size = record_size / 2;
     loop {
         let request = logs_with_body(body_size);
-        let size = request.len() / NUM_RECORDS as usize;
+        let size = request.len() / REQUEST_RECORDS;
         if size.abs_diff(record_size) <= 1 {
             return request;
         }
@@ -272,7 +273,7 @@ fn retain(criterion: &mut Criterion) {
             let mut index = 0_u64;
             black_box(&batch).retain(|_| {
                 index += 1;
-                index % 2 == 0
+                index.is_multiple_of(2)
             })
         });
     });
