@@ -513,3 +513,17 @@ fn loghub_counts_are_those_of_a_plain_scan() {
         }
     }
 }
+
+#[test]
+fn every_query_of_the_documentation_is_one() {
+    let page = include_str!("../docs/search.md");
+    let (_, section) = page.split_once("## The query language").unwrap();
+    let (section, _) = section.split_once("## The HTTP interface").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut count = 0;
+    for (query, _) in rows {
+        parse(query).unwrap_or_else(|error| panic!("`{query}`, {}: {error}", error.position));
+        count += 1;
+    }
+    assert!(count > 25);
+}
