@@ -18,6 +18,7 @@
 )]
 
 pub mod codec;
+pub mod config;
 pub mod data;
 pub mod net;
 pub mod query;
