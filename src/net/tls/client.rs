@@ -14,6 +14,7 @@ use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedPro
 use super::TlsError;
 use super::material::{Identity, Source, provider, versions};
 use super::reload::Reloading;
+use crate::config::{ClientTls, Duration};
 
 /// The TLS of a client, by its `tls:` block.
 pub struct ClientTlsConfig {
@@ -22,6 +23,29 @@ pub struct ClientTlsConfig {
 }
 
 impl ClientTlsConfig {
+    /// Reads the certificates of `settings`; `alpn` lists the protocols in order of preference.
+    /// Without a `ca_file` servers are checked with the system's authorities.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a file cannot be read, or what it holds cannot be used.
+    pub fn try_new(settings: &ClientTls, alpn: &[&str]) -> Result<Self, TlsError> {
+        let server_name = match settings.server_name_override.as_deref() {
+            None | Some("") => None,
+            Some(name) => {
+                Some(ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Unsupported {
+                    key: "server_name_override",
+                    value: name.to_owned(),
+                    expected: "a host name or an address".to_owned(),
+                })?)
+            }
+        };
+        let parts = Parts::try_new(settings, alpn)?;
+        let interval = settings.reload_interval.map(Duration::get);
+        let config = Reloading::try_new(parts.files(), interval, move || parts.load())?;
+        Ok(Self { config, server_name })
+    }
+
     /// The configuration of now.
     #[must_use]
     pub fn current(&self) -> Arc<ClientConfig> {
@@ -57,6 +81,34 @@ struct Parts {
 }
 
 impl Parts {
+    fn try_new(settings: &ClientTls, alpn: &[&str]) -> Result<Self, TlsError> {
+        let certificate = Source::of(
+            ("cert_file", settings.cert_file.as_deref()),
+            ("cert_pem", settings.cert_pem.as_ref()),
+        )?;
+        let key = Source::of(
+            ("key_file", settings.key_file.as_deref()),
+            ("key_pem", settings.key_pem.as_ref()),
+        )?;
+        let own = Source::of(
+            ("ca_file", settings.ca_file.as_deref()),
+            ("ca_pem", settings.ca_pem.as_ref()),
+        )?;
+        let with_system = own.is_none() || settings.include_system_ca_certs_pool;
+        let trust = if settings.insecure_skip_verify {
+            Trust::Anything
+        } else {
+            Trust::Authorities { own, with_system }
+        };
+        Ok(Self {
+            trust,
+            identity: Identity::of(certificate, key)?,
+            provider: provider(&settings.cipher_suites, &settings.curve_preferences)?,
+            versions: versions(settings.min_version.as_deref(), settings.max_version.as_deref())?,
+            alpn: alpn.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        })
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let ca = match &self.trust {
             Trust::Authorities { own, .. } => own.as_ref().and_then(Source::file).cloned(),

@@ -12,25 +12,28 @@ use rustls::sign::CertifiedKey;
 use rustls::{NamedGroup, RootCertStore, SupportedProtocolVersion, version};
 
 use super::TlsError;
+use crate::config::Secret;
 
 /// Where a certificate or a key is: in a file or in the configuration itself.
 #[derive(Clone)]
 pub(super) enum Source {
     File(PathBuf),
-    Text { key: &'static str, pem: String },
+    Text { key: &'static str, pem: Secret },
 }
 
 impl Source {
-    /// The one that is set of a pair of keys, `…_file` and `…_pem`.
+    /// The one that is set of a pair of keys, `…_file` and `…_pem`; an empty one is not.
     pub(super) fn of(
-        file: Option<&Path>,
-        pem: Option<&str>,
-        pem_key: &'static str,
-    ) -> Option<Self> {
+        (file_key, file): (&'static str, Option<&Path>),
+        (pem_key, pem): (&'static str, Option<&Secret>),
+    ) -> Result<Option<Self>, TlsError> {
+        let file = file.filter(|path| !path.as_os_str().is_empty());
+        let pem = pem.filter(|pem| !pem.is_empty());
         match (file, pem) {
-            (Some(file), _) => Some(Self::File(file.to_owned())),
-            (None, Some(pem)) => Some(Self::Text { key: pem_key, pem: pem.to_owned() }),
-            (None, None) => None,
+            (Some(_), Some(_)) => Err(TlsError::Both { first: file_key, second: pem_key }),
+            (Some(file), None) => Ok(Some(Self::File(file.to_owned()))),
+            (None, Some(pem)) => Ok(Some(Self::Text { key: pem_key, pem: pem.clone() })),
+            (None, None) => Ok(None),
         }
     }
 
@@ -55,7 +58,7 @@ impl Source {
                 path: path.clone(),
                 source,
             }),
-            Self::Text { pem, .. } => Ok(Cow::Borrowed(pem.as_bytes())),
+            Self::Text { pem, .. } => Ok(Cow::Borrowed(pem.expose().as_bytes())),
         }
     }
 

@@ -69,6 +69,14 @@ pub enum TlsError {
         /// The key that is missing.
         key: &'static str,
     },
+    /// Two keys for the same thing.
+    #[error("tls: `{first}` and `{second}` exclude one another")]
+    Both {
+        /// One of them.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// A value that is not known or that rustls does not have.
     #[error("tls: {key} `{value}` is not supported, expected {expected}")]
     Unsupported {

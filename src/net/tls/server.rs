@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
@@ -12,6 +13,10 @@ use rustls::{RootCertStore, SupportedProtocolVersion};
 use super::TlsError;
 use super::material::{Identity, Source, provider, versions};
 use super::reload::Reloading;
+use crate::config::ServerTls;
+
+/// How often `client_ca_file_reload` looks at the file.
+const CLIENT_CA_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Which protocols a server offers within TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,22 @@ pub struct ServerTlsConfig {
 }
 
 impl ServerTlsConfig {
+    /// Reads the certificates of `settings`. With a `client_ca_file` clients must prove who they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a file cannot be read, or what it holds cannot be used.
+    pub fn try_new(settings: &ServerTls, alpn: Alpn) -> Result<Self, TlsError> {
+        let parts = Parts::try_new(settings, alpn)?;
+        let interval = match settings.reload_interval {
+            Some(interval) => Some(interval.get()),
+            None => settings.client_ca_file_reload.then_some(CLIENT_CA_INTERVAL),
+        };
+        let config = Reloading::try_new(parts.files(), interval, move || parts.load())?;
+        Ok(Self { config })
+    }
+
     /// The configuration of now.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
@@ -61,6 +82,25 @@ struct Parts {
 }
 
 impl Parts {
+    fn try_new(settings: &ServerTls, alpn: Alpn) -> Result<Self, TlsError> {
+        let certificate = Source::of(
+            ("cert_file", settings.cert_file.as_deref()),
+            ("cert_pem", settings.cert_pem.as_ref()),
+        )?;
+        let key = Source::of(
+            ("key_file", settings.key_file.as_deref()),
+            ("key_pem", settings.key_pem.as_ref()),
+        )?;
+        let identity = Identity::of(certificate, key)?;
+        Ok(Self {
+            identity: identity.ok_or(TlsError::Missing { key: "cert_file" })?,
+            client_ca: settings.client_ca_file.clone().map(Source::File),
+            provider: provider(&settings.cipher_suites, &settings.curve_preferences)?,
+            versions: versions(settings.min_version.as_deref(), settings.max_version.as_deref())?,
+            alpn,
+        })
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let client_ca = self.client_ca.as_ref().and_then(Source::file).cloned();
         self.identity.files().chain(client_ca).collect()
