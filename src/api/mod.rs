@@ -3,6 +3,9 @@
 //! | path | what | where |
 //! |---|---|---|
 //! | `GET /api/v1/logs/search` | finds log records | `service::api` |
+//! | `GET /api/v1/logs/histogram` | counts records over time | `service::api` |
+//! | `GET /api/v1/logs/fields` | names of fields | `service::api` |
+//! | `GET /api/v1/logs/fields/{name}/values` | values of a field | `service::api` |
 //! | `GET /metrics` | the agent's own metrics, Prometheus text | `service::telemetry::metrics` |
 //! | `GET /debug/ledger` | the accounts of records | both |
 

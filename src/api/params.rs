@@ -75,7 +75,7 @@ pub(super) fn read<const N: usize>(
 }
 
 /// Undoes `%41` and `+`.
-fn decoded(text: &str) -> Result<String, ApiError> {
+pub(super) fn decoded(text: &str) -> Result<String, ApiError> {
     let bad = |message| ApiError::new(StatusCode::BAD_REQUEST, message);
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -6,7 +6,7 @@ use crate::storage::logindex::{Hit, severity};
 use super::times::show;
 
 /// The short names of severities, four numbers each (OpenTelemetry logs data model).
-const SEVERITIES: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+pub(super) const SEVERITIES: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
 /// Appends a record that was found as a JSON object.
 pub(super) fn push(hit: &Hit, to: &mut String) {
@@ -47,6 +47,58 @@ pub(super) fn push(hit: &Hit, to: &mut String) {
         inner.end();
     }
     object.end();
+}
+
+/// Calls `each` with the name of every field that the record can be found by, each once.
+pub(super) fn each_name(hit: &Hit, mut each: impl FnMut(&str)) {
+    let record = hit.found.record();
+    let envelope = &hit.found.envelope;
+    let (resource, scope) = (envelope.resource(), envelope.scope());
+    let attributes = record.attributes().iter();
+    let attributes = attributes.chain(scope.attributes().iter());
+    let mut names: Vec<&str> =
+        attributes.chain(resource.attributes().iter()).map(|(name, _)| name).collect();
+    let has = |text: &str| !text.is_empty();
+    let own = [
+        ("severity", severity(record.severity_number(), record.severity_text()) > 0),
+        ("severity_text", has(record.severity_text())),
+        ("service", resource.service_name().is_some()),
+        ("scope", has(scope.name())),
+        ("event_name", has(record.event_name())),
+        ("trace_id", record.trace_id().is_some()),
+        ("span_id", record.span_id().is_some()),
+    ];
+    names.extend(own.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name));
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().for_each(&mut each);
+}
+
+/// The value of a field as text, as a query would name it; the record's own attribute first.
+pub(super) fn value_of(hit: &Hit, name: &str) -> Option<String> {
+    let record = hit.found.record();
+    let envelope = &hit.found.envelope;
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    match name {
+        "severity" => {
+            let number = severity(record.severity_number(), record.severity_text());
+            let name = SEVERITIES.get(usize::from(number.checked_sub(1)? / 4))?;
+            text(name)
+        }
+        "severity_text" => text(record.severity_text()),
+        "scope" => text(envelope.scope().name()),
+        "trace_id" => record.trace_id().map(|id| id.to_string()),
+        "span_id" => record.span_id().map(|id| id.to_string()),
+        "event_name" if !record.event_name().is_empty() => text(record.event_name()),
+        _ => {
+            let name = if name == "service" { "service.name" } else { name };
+            let own = record.attributes().get(name);
+            let of_scope = || envelope.scope().attributes().get(name);
+            let found =
+                own.or_else(of_scope).or_else(|| envelope.resource().attributes().get(name));
+            found.map(|value| value.to_text().into_owned())
+        }
+    }
 }
 
 /// Writes a JSON object; empty texts are left out.

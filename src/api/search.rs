@@ -1,23 +1,35 @@
-//! `GET /api/v1/logs/search`.
+//! `/api/v1/logs/…`: search, histogram, fields and their values.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::params::{ApiError, read};
-use super::{record, times};
-use crate::net::{Body, with_type};
+use super::record::{self, SEVERITIES};
+use super::times;
+use crate::net::{Body, json, with_type};
 use crate::query;
-use crate::storage::logindex::{Hit, LogIndex, LogIndexError, Search};
+use crate::storage::logindex::{Filter, Hit, LogIndex, LogIndexError, Search, Snapshot};
 
 /// Records that are answered where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
 
-/// The most records that one request is answered with.
+/// The most records that one request is answered with, or that fields and values are counted over.
 const MAX_LIMIT: usize = 10_000;
+
+/// Buckets of a histogram where `buckets` is not given.
+const DEFAULT_BUCKETS: usize = 60;
+
+/// The most buckets of a histogram.
+const MAX_BUCKETS: usize = 1_000;
+
+/// Values of a field that are answered where `limit` is not given.
+const DEFAULT_VALUES: usize = 20;
 
 /// Searches at one time; others wait.
 const MAX_SEARCHES: usize = 2;
@@ -36,48 +48,112 @@ impl Searcher {
         Self { indexes, permits: Semaphore::const_new(MAX_SEARCHES) }
     }
 
-    /// Answers a request with this query string.
-    pub(super) async fn answer(&self, query: Option<&str>) -> Response<Body> {
-        match self.find(query).await {
-            Ok(response) => response,
-            Err(error) => error.respond(),
-        }
-    }
-
-    async fn find(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
+    /// Answers `GET /api/v1/logs/search`.
+    pub(super) async fn records(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
         let started = Instant::now();
-        let mut search = read_search(query)?;
-        search.deadline = Some(started + MAX_TIME);
-        let limit = search.limit;
+        let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
+        let limit = number("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let mut search = searched(query, start, end)?;
         // One more tells whether there are more.
-        search.limit += 1;
-        let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
-        let _permit = self.permits.acquire().await.map_err(closed)?;
-        let indexes = self.indexes.clone();
-        let searching = tokio::task::spawn_blocking(move || {
-            let snapshots = indexes.iter().map(|index| index.snapshot()).collect();
+        search.limit = limit + 1;
+        let run = move |snapshots| {
             query::search(snapshots, &search).map(|hits| render(&hits, limit, started))
-        });
-        let text = match searching.await {
-            Ok(Ok(text)) => text,
-            Ok(Err(error)) => return Err(failed(&error)),
-            Err(error) => {
-                warn!(%error, "a search panicked");
-                let message = "the search failed";
-                return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message));
-            }
         };
+        let text = self.run(run).await?;
         let content_type = HeaderValue::from_static("application/json");
         Ok(with_type(StatusCode::OK, content_type, Body::from(text)))
     }
+
+    /// Answers `GET /api/v1/logs/histogram`.
+    pub(super) async fn histogram(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
+        let [query, start, end, buckets] = read(query, ["query", "start", "end", "buckets"])?;
+        for (name, value) in [("start", &start), ("end", &end)] {
+            if value.is_none() {
+                let message = format!("`{name}` is missing, a histogram needs `start` and `end`");
+                return Err(ApiError::parameter(name, message));
+            }
+        }
+        let buckets = number("buckets", buckets, DEFAULT_BUCKETS, MAX_BUCKETS)?;
+        let search = searched(query, start, end)?;
+        let run = move |snapshots| {
+            let mut histogram = Histogram::new(&search, buckets);
+            query::visit(snapshots, &search, |seen| histogram.count(seen.time, seen.severity))?;
+            Ok(histogram.finish())
+        };
+        Ok(json(StatusCode::OK, &self.run(run).await?))
+    }
+
+    /// Answers `GET /api/v1/logs/fields`.
+    pub(super) async fn fields(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
+        let [query, start, end] = read(query, ["query", "start", "end"])?;
+        let search = searched(query, start, end)?;
+        let run = move |snapshots| {
+            let hits = query::search(snapshots, &search)?;
+            let mut counts: HashMap<String, u64> = HashMap::new();
+            for hit in &hits {
+                record::each_name(hit, |name| *counts.entry(name.to_owned()).or_default() += 1);
+            }
+            let fields = most(counts, usize::MAX, |name, count| Field { name, count });
+            Ok(Fields { num_records: hits.len(), fields })
+        };
+        Ok(json(StatusCode::OK, &self.run(run).await?))
+    }
+
+    /// Answers `GET /api/v1/logs/fields/{name}/values`.
+    pub(super) async fn values(
+        &self,
+        name: String,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, ApiError> {
+        let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
+        let limit = number("limit", limit, DEFAULT_VALUES, MAX_LIMIT)?;
+        let search = searched(query, start, end)?;
+        let run = move |snapshots| {
+            let hits = query::search(snapshots, &search)?;
+            let mut counts: HashMap<String, u64> = HashMap::new();
+            for value in hits.iter().filter_map(|hit| record::value_of(hit, &name)) {
+                *counts.entry(value).or_default() += 1;
+            }
+            let values = most(counts, limit, |value, count| FieldValue { value, count });
+            Ok(Values { field: name, num_records: hits.len(), values })
+        };
+        Ok(json(StatusCode::OK, &self.run(run).await?))
+    }
+
+    /// Runs a search on a thread of its own.
+    async fn run<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(Vec<Snapshot>) -> Result<T, LogIndexError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
+        let _permit = self.permits.acquire().await.map_err(closed)?;
+        let indexes = self.indexes.clone();
+        let running = tokio::task::spawn_blocking(move || {
+            run(indexes.iter().map(|index| index.snapshot()).collect())
+        });
+        match running.await {
+            Ok(result) => result.map_err(|error| failed(&error)),
+            Err(error) => {
+                warn!(%error, "a search panicked");
+                Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the search failed"))
+            }
+        }
+    }
 }
 
-fn read_search(query: Option<&str>) -> Result<Search, ApiError> {
-    let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
-    let filter = query::parse(&query.unwrap_or_default()).map_err(|error| ApiError {
-        position: Some(error.position),
-        ..ApiError::parameter("query", error.message)
-    })?;
+/// What is looked for, at most [`MAX_LIMIT`] records.
+fn searched(
+    query: Option<String>,
+    start: Option<String>,
+    end: Option<String>,
+) -> Result<Search, ApiError> {
+    let filter = match query {
+        None => Filter::All,
+        Some(query) => query::parse(&query).map_err(|error| ApiError {
+            position: Some(error.position),
+            ..ApiError::parameter("query", error.message)
+        })?,
+    };
     let time = |name, text: Option<String>, default| match text {
         None => Ok(default),
         Some(text) => times::parse(&text).ok_or_else(|| {
@@ -89,18 +165,24 @@ fn read_search(query: Option<&str>) -> Result<Search, ApiError> {
     if start > end {
         return Err(ApiError::parameter("start", "`start` is after `end`"));
     }
-    let limit = match limit {
-        None => DEFAULT_LIMIT,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-            limit.ok_or_else(|| {
-                let message =
-                    format!("`limit` is `{text}`, expected a number from 1 to {MAX_LIMIT}");
-                ApiError::parameter("limit", message)
-            })?
-        }
+    let deadline = Some(Instant::now() + MAX_TIME);
+    Ok(Search { filter, time: start..end, limit: MAX_LIMIT, deadline })
+}
+
+fn number(
+    name: &'static str,
+    text: Option<String>,
+    default: usize,
+    max: usize,
+) -> Result<usize, ApiError> {
+    let Some(text) = text else {
+        return Ok(default);
     };
-    Ok(Search { filter, time: start..end, limit, deadline: None })
+    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+    number.ok_or_else(|| {
+        let message = format!("`{name}` is `{text}`, expected a number from 1 to {max}");
+        ApiError::parameter(name, message)
+    })
 }
 
 fn render(hits: &[Hit], limit: usize, started: Instant) -> String {
@@ -130,4 +212,96 @@ fn failed(error: &LogIndexError) -> ApiError {
         }
     };
     ApiError::new(status, error.to_string())
+}
+
+/// Counts of records over time, by severity.
+struct Histogram {
+    start: i64,
+    width: i64,
+    counts: Vec<[u64; 7]>,
+}
+
+#[derive(Serialize)]
+struct HistogramAnswer {
+    num_records: u64,
+    bucket_seconds: f64,
+    buckets: Vec<Bucket>,
+}
+
+#[derive(Serialize)]
+struct Bucket {
+    start: String,
+    count: u64,
+    severities: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Histogram {
+    fn new(search: &Search, buckets: usize) -> Self {
+        let start = search.time.start;
+        let length = search.time.end.saturating_sub(start).max(1);
+        let buckets_wide = i64::try_from(buckets).unwrap_or(i64::MAX);
+        let width = length / buckets_wide + i64::from(length % buckets_wide > 0);
+        Self { start, width, counts: vec![[0; 7]; buckets] }
+    }
+
+    fn count(&mut self, time: i64, severity: u8) {
+        let bucket = usize::try_from(time.saturating_sub(self.start) / self.width).ok();
+        let kind = usize::from(severity.div_ceil(4)).min(SEVERITIES.len());
+        let counts = bucket.and_then(|bucket| self.counts.get_mut(bucket));
+        if let Some(count) = counts.and_then(|counts| counts.get_mut(kind)) {
+            *count += 1;
+        }
+    }
+
+    fn finish(self) -> HistogramAnswer {
+        let mut num_records = 0;
+        let mut buckets = Vec::with_capacity(self.counts.len());
+        let mut start = self.start;
+        for counts in self.counts {
+            let names = ["UNSPECIFIED"].into_iter().chain(SEVERITIES);
+            let counted = names.zip(counts).filter(|(_, count)| *count > 0);
+            let severities = counted.map(|(name, count)| (name.to_owned(), count.into())).collect();
+            let count = counts.iter().sum();
+            num_records += count;
+            buckets.push(Bucket { start: times::show(start), count, severities });
+            start = start.saturating_add(self.width);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let bucket_seconds = self.width as f64 / 1e9;
+        HistogramAnswer { num_records, bucket_seconds, buckets }
+    }
+}
+
+#[derive(Serialize)]
+struct Fields {
+    /// The newest matches, which were looked at.
+    num_records: usize,
+    fields: Vec<Field>,
+}
+
+#[derive(Serialize)]
+struct Field {
+    name: String,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Values {
+    field: String,
+    /// The newest matches, which were looked at.
+    num_records: usize,
+    values: Vec<FieldValue>,
+}
+
+#[derive(Serialize)]
+struct FieldValue {
+    value: String,
+    count: u64,
+}
+
+/// The most frequent first, of equal ones in the order of the alphabet.
+fn most<T>(counts: HashMap<String, u64>, limit: usize, make: impl Fn(String, u64) -> T) -> Vec<T> {
+    let mut sorted: Vec<(String, u64)> = counts.into_iter().collect();
+    sorted.sort_unstable_by(|(name_a, a), (name_b, b)| b.cmp(a).then_with(|| name_a.cmp(name_b)));
+    sorted.into_iter().take(limit).map(|(name, count)| make(name, count)).collect()
 }

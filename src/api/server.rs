@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::own;
-use super::params::ApiError;
+use super::params::{ApiError, decoded};
 use super::search::Searcher;
 use crate::component::{AuthError, BuildError, Extensions, ServerAuth};
 use crate::config::{Endpoint, Settings};
@@ -211,26 +211,58 @@ impl Surface {
 
     async fn route(&self, request: &Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
-        let is_known = match path {
-            "/api/v1/logs/search" => self.searcher.is_some(),
-            "/metrics" => self.searcher.is_none(),
-            "/debug/ledger" => true,
-            _ => false,
-        };
-        if !is_known {
+        let Some(target) = self.target(path) else {
             let message = format!("there is no `{path}` here");
             return ApiError::new(StatusCode::NOT_FOUND, message).respond();
-        }
+        };
         if request.method() != Method::GET {
             let message = format!("`{path}` answers GET only");
             let mut refusal = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).respond();
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
             return refusal;
         }
+        let query = request.uri().query();
+        let answer = match target {
+            Target::Records(searcher) => searcher.records(query).await,
+            Target::Histogram(searcher) => searcher.histogram(query).await,
+            Target::Fields(searcher) => searcher.fields(query).await,
+            // In a path a plus is a plus.
+            Target::Values(searcher, name) => match decoded(&name.replace('+', "%2B")) {
+                Ok(name) => searcher.values(name, query).await,
+                Err(error) => Err(error),
+            },
+            Target::Metrics => Ok(own::metrics(&self.metrics)),
+            Target::Ledger => Ok(own::ledger(&self.ledger)),
+        };
+        answer.unwrap_or_else(|error| error.respond())
+    }
+
+    /// What a path stands for at this address.
+    fn target<'a>(&'a self, path: &'a str) -> Option<Target<'a>> {
         match (path, &self.searcher) {
-            ("/api/v1/logs/search", Some(searcher)) => searcher.answer(request.uri().query()).await,
-            ("/metrics", _) => own::metrics(&self.metrics),
-            _ => own::ledger(&self.ledger),
+            ("/debug/ledger", _) => return Some(Target::Ledger),
+            ("/metrics", None) => return Some(Target::Metrics),
+            _ => {}
+        }
+        let searcher = self.searcher.as_ref()?;
+        match path.strip_prefix("/api/v1/logs/")? {
+            "search" => Some(Target::Records(searcher)),
+            "histogram" => Some(Target::Histogram(searcher)),
+            "fields" => Some(Target::Fields(searcher)),
+            rest => {
+                let name = rest.strip_prefix("fields/")?.strip_suffix("/values")?;
+                Some(Target::Values(searcher, name)).filter(|_| !name.is_empty())
+            }
         }
     }
+}
+
+/// What can be asked for.
+enum Target<'a> {
+    Records(&'a Searcher),
+    Histogram(&'a Searcher),
+    Fields(&'a Searcher),
+    Values(&'a Searcher, &'a str),
+    Metrics,
+    Ledger,
 }

@@ -154,6 +154,43 @@ async fn records_are_found_by_query_time_and_limit() {
 }
 
 #[tokio::test]
+async fn records_are_counted_over_time_and_by_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let target = "/api/v1/logs/histogram?start=1795532400&end=1795532404&buckets=2";
+    let (status, answer) = get(addr, target).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        answer,
+        json!({
+            "num_records": 3,
+            "bucket_seconds": 2.0,
+            "buckets": [
+                {
+                    "start": "2026-11-24T15:00:00Z",
+                    "count": 2,
+                    "severities": { "INFO": 1, "ERROR": 1 },
+                },
+                { "start": "2026-11-24T15:00:02Z", "count": 1, "severities": { "ERROR": 1 } },
+            ],
+        })
+    );
+    let (_, answer) = get(addr, "/api/v1/logs/histogram?start=1").await;
+    assert_eq!(answer["error"]["parameter"], "end");
+    let (_, answer) = get(addr, "/api/v1/logs/fields?query=connection").await;
+    assert_eq!(answer["num_records"], 2);
+    assert_eq!(answer["fields"][0], json!({ "name": "http.status_code", "count": 2 }));
+    let (_, answer) = get(addr, "/api/v1/logs/fields/severity/values").await;
+    let values = [("ERROR", 2), ("INFO", 1)];
+    let values = values.map(|(value, count)| json!({ "value": value, "count": count }));
+    assert_eq!(answer["values"], json!(values));
+    let (_, answer) = get(addr, "/api/v1/logs/fields/http%2Estatus_code/values").await;
+    assert_eq!(answer["values"], json!([{ "value": "502", "count": 3 }]));
+    servers.stop().await;
+}
+
+#[tokio::test]
 async fn wrong_request_is_told_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let servers = servers(folder.path()).await;

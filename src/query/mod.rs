@@ -5,7 +5,7 @@ mod parser;
 mod search;
 
 pub use parser::{MAX_CONDITIONS, MAX_QUERY_BYTES, QueryError, parse};
-pub use search::search;
+pub use search::{search, visit};
 
 #[cfg(test)]
 mod tests;

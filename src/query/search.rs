@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::storage::logindex::{Hit, LogIndexError, Search, Snapshot, Source};
+use crate::storage::logindex::{Hit, LogIndexError, Search, Seen, Snapshot, Source};
 
 /// Finds the newest records, at most `search.limit`, over all of `snapshots`; newest first.
 ///
@@ -13,18 +13,8 @@ use crate::storage::logindex::{Hit, LogIndexError, Search, Snapshot, Source};
 ///
 /// Fails when files cannot be read or the search takes too long.
 pub fn search(snapshots: Vec<Snapshot>, search: &Search) -> Result<Vec<Hit>, LogIndexError> {
-    let mut sources: Vec<(i64, Source)> = Vec::new();
-    for source in snapshots.into_iter().flat_map(Snapshot::into_sources) {
-        if let Some((min_time, max_time)) = source.times()
-            && min_time < search.time.end
-            && max_time >= search.time.start
-        {
-            sources.push((max_time, source));
-        }
-    }
-    sources.sort_by_key(|(max_time, _)| Reverse(*max_time));
     let mut hits: Vec<Hit> = Vec::new();
-    for (max_time, source) in sources {
+    for (max_time, source) in sources(snapshots, search) {
         let floor = match search.limit.checked_sub(1) {
             Some(last) => hits.get(last).map(|hit| hit.time),
             None => Some(i64::MAX),
@@ -38,4 +28,36 @@ pub fn search(snapshots: Vec<Snapshot>, search: &Search) -> Result<Vec<Hit>, Log
         hits.truncate(search.limit);
     }
     Ok(hits)
+}
+
+/// Calls `each` for every record over all of `snapshots` that matches, in no order; the limit does
+/// not count.
+///
+/// # Errors
+///
+/// Fails when files cannot be read or the search takes too long.
+pub fn visit(
+    snapshots: Vec<Snapshot>,
+    search: &Search,
+    mut each: impl FnMut(Seen),
+) -> Result<(), LogIndexError> {
+    for (_, source) in sources(snapshots, search) {
+        source.visit(search, &mut each)?;
+    }
+    Ok(())
+}
+
+/// The sources that may have records of the time that is looked for, the newest first.
+fn sources(snapshots: Vec<Snapshot>, search: &Search) -> Vec<(i64, Source)> {
+    let mut sources = Vec::new();
+    for source in snapshots.into_iter().flat_map(Snapshot::into_sources) {
+        if let Some((min_time, max_time)) = source.times()
+            && min_time < search.time.end
+            && max_time >= search.time.start
+        {
+            sources.push((max_time, source));
+        }
+    }
+    sources.sort_by_key(|(max_time, _)| Reverse(*max_time));
+    sources
 }

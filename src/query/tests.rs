@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::{parse, search};
+use super::{parse, search, visit};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::storage::logindex::{Detail, Hit, LogIndex, Search, Settings};
 
@@ -273,6 +273,13 @@ fn find(index: &LogIndex, query: &str, time: std::ops::Range<i64>, limit: usize)
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
+fn visited(index: &LogIndex, query: &str, time: std::ops::Range<i64>) -> Vec<u64> {
+    let wanted = Search { filter: parse(query).unwrap(), time, limit: 0, deadline: None };
+    let mut times = Vec::new();
+    visit(vec![index.snapshot()], &wanted, |seen| times.push(seen.time.cast_unsigned())).unwrap();
+    times
+}
+
 fn times(hits: &[Hit]) -> Vec<u64> {
     hits.iter().map(|hit| hit.time.cast_unsigned()).collect()
 }
@@ -315,7 +322,11 @@ proptest! {
                 let mut wanted = expected(&all, asked, &(*start..*end));
                 wanted.truncate(*limit);
                 let query = asked.to_query();
+                let all_times = expected(&all, asked, &(*start..*end));
                 for index in &indexes {
+                    let mut visited = visited(index, &query, *start..*end);
+                    visited.sort_unstable_by(|a, b| b.cmp(a));
+                    prop_assert_eq!(&visited, &all_times, "{} {}", query, is_committed);
                     let hits = find(index, &query, *start..*end, *limit);
                     prop_assert_eq!(
                         times(&hits), wanted.clone(),

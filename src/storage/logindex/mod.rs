@@ -23,5 +23,5 @@ pub use filter::{FieldName, Filter, Limit, Row, Test, Wanted};
 pub use index::{Committed, Full, LogIndex, Settings};
 pub use record::{Envelope, Found, is_match, severity};
 pub use schema::Detail;
-pub use search::{Hit, Search, Snapshot, Source};
+pub use search::{Hit, Search, Seen, Snapshot, Source};
 pub use words::words;

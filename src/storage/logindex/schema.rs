@@ -65,6 +65,8 @@ pub(crate) struct Fields {
 
 /// The name of the column of times.
 pub(crate) const TIME: &str = "time";
+/// The name of the column of severities.
+pub(crate) const SEVERITY: &str = "severity";
 /// The name of the column of envelopes' numbers.
 pub(crate) const ENVELOPE: &str = "envelope";
 
@@ -78,7 +80,7 @@ impl Fields {
             .set_index_option(IndexRecordOption::Basic)
             .set_fieldnorms(false);
         let time = builder.add_i64_field(TIME, fast());
-        let severity = builder.add_u64_field("severity", fast());
+        let severity = builder.add_u64_field(SEVERITY, fast());
         let envelope = builder.add_u64_field(ENVELOPE, fast().set_indexed());
         let body =
             builder.add_text_field("body", TextOptions::default().set_indexing_options(body));

@@ -16,8 +16,8 @@ use super::error::LogIndexError;
 use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
 use super::plan::Planner;
-use super::record::{Found, is_match};
-use super::schema::{ENVELOPE, TIME, event_time};
+use super::record::{Envelope, Found, is_match, severity};
+use super::schema::{ENVELOPE, SEVERITY, TIME, event_time};
 use super::walk::walk;
 use super::window::Opened;
 use crate::data::LogRecord;
@@ -47,6 +47,15 @@ pub struct Hit {
     pub found: Found,
 }
 
+/// What a visit tells of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When it happened, in Unix nanoseconds.
+    pub time: i64,
+    /// The number of its severity, 0 to 24.
+    pub severity: u8,
+}
+
 /// What a log index held at one moment.
 pub struct Snapshot {
     pub(crate) sources: Vec<Source>,
@@ -71,6 +80,21 @@ impl Snapshot {
 }
 
 impl Source {
+    /// Calls `each` for every record that matches, in no order; `limit` does not count.
+    ///
+    /// # Errors
+    ///
+    /// Fails when files cannot be read or the search takes too long.
+    pub fn visit(&self, search: &Search, each: &mut dyn FnMut(Seen)) -> Result<(), LogIndexError> {
+        match &self.kind {
+            Kind::Window { listed, shared } => visit_window(&*open(listed, shared)?, search, each),
+            Kind::Tail(entries) => scan_tail(entries, search, |time, _, record, _| {
+                let severity = severity(record.severity_number(), record.severity_text());
+                each(Seen { time, severity });
+            }),
+        }
+    }
+
     pub(crate) const fn window(listed: Listed, shared: Arc<Shared>) -> Self {
         Self { kind: Kind::Window { listed, shared } }
     }
@@ -101,16 +125,20 @@ impl Source {
     pub fn search(&self, search: &Search, floor: Option<i64>) -> Result<Vec<Hit>, LogIndexError> {
         match &self.kind {
             Kind::Window { listed, shared } => {
-                let opened = match &listed.held {
-                    Some(opened) => Arc::clone(opened),
-                    None => shared.open(&listed.window)?,
-                };
+                let opened = open(listed, shared)?;
                 let mut newest = Newest::new(search, floor);
                 search_window(&opened, search, &mut newest)?;
                 read_all(&opened, newest.finish())
             }
             Kind::Tail(entries) => search_tail(entries, search, floor),
         }
+    }
+}
+
+fn open(listed: &Listed, shared: &Shared) -> Result<Arc<Opened>, LogIndexError> {
+    match &listed.held {
+        Some(opened) => Ok(Arc::clone(opened)),
+        None => shared.open(&listed.window),
     }
 }
 
@@ -170,18 +198,8 @@ fn search_window(
     search: &Search,
     newest: &mut Newest<Place>,
 ) -> Result<(), LogIndexError> {
-    let planner = Planner {
-        fields: &opened.fields,
-        detail: opened.manifest.detail,
-        envelopes: &opened.envelopes,
-    };
-    let plan = planner.plan(&search.filter);
-    let is_exact = plan.is_exact;
-    let query: Box<dyn Query> = plan.into();
     let failed = |what| LogIndexError::index(what, &opened.folder);
-    let weight = query
-        .weight(EnableScoring::disabled_from_searcher(&opened.searcher))
-        .map_err(failed("search"))?;
+    let (weight, is_exact) = weight(opened, search)?;
     for segment in segments_newest_first(opened, &search.time)? {
         check(search.deadline)?;
         if !newest.is_wanted(segment.max_time) {
@@ -212,6 +230,20 @@ fn search_window(
         }
     }
     Ok(())
+}
+
+/// What finds at least the records that match, and whether it finds nothing else.
+fn weight(opened: &Opened, search: &Search) -> Result<(Box<dyn Weight>, bool), LogIndexError> {
+    let planner = Planner {
+        fields: &opened.fields,
+        detail: opened.manifest.detail,
+        envelopes: &opened.envelopes,
+    };
+    let plan = planner.plan(&search.filter);
+    let is_exact = plan.is_exact;
+    let query: Box<dyn Query> = plan.into();
+    let weight = query.weight(EnableScoring::disabled_from_searcher(&opened.searcher));
+    Ok((weight.map_err(LogIndexError::index("search", &opened.folder))?, is_exact))
 }
 
 /// Looks at the records of candidates, in the order in which they are stored.
@@ -356,32 +388,79 @@ fn search_tail(
 ) -> Result<Vec<Hit>, LogIndexError> {
     let mut newest: Newest<usize> = Newest::new(search, floor);
     let mut found: Vec<Found> = Vec::new();
-    for entry in entries {
-        check(search.deadline)?;
-        let arrived = entry.batch.context().arrived.as_unix_nanos();
-        for chunk in entry.batch.chunks() {
-            let walked: Result<(), LogIndexError> = walk(
-                chunk,
-                |envelope| Ok(Arc::new(envelope)),
-                |envelope, record| {
-                    let view = LogRecord::of_encoded(record);
-                    let known = view.time_or_observed().as_unix_nanos();
-                    let time = event_time(known, 0, arrived);
-                    let is_due = search.time.contains(&time) && newest.is_wanted(time);
-                    if is_due && is_match(view, envelope, &search.filter) {
-                        newest.push(time, found.len());
-                        let envelope = Arc::clone(envelope);
-                        found.push(Found { envelope, encoded: chunk.slice_ref(record) });
-                    }
-                    Ok(())
-                },
-            );
-            walked?;
+    scan_tail(entries, search, |time, envelope, record, chunk| {
+        if newest.is_wanted(time) {
+            newest.push(time, found.len());
+            let envelope = Arc::clone(envelope);
+            found.push(Found { envelope, encoded: chunk.slice_ref(record.bytes()) });
         }
-    }
+    })?;
     let places = newest.finish();
     let hits = places
         .into_iter()
         .filter_map(|(time, place)| Some(Hit { time, found: found.get(place)?.clone() }));
     Ok(hits.collect())
+}
+
+/// Calls `each` with every record of the open tail that matches.
+fn scan_tail<'a>(
+    entries: &'a [Arc<Entry>],
+    search: &Search,
+    mut each: impl FnMut(i64, &Arc<Envelope>, LogRecord<'a>, &'a Bytes),
+) -> Result<(), LogIndexError> {
+    for entry in entries {
+        check(search.deadline)?;
+        let arrived = entry.batch.context().arrived.as_unix_nanos();
+        for chunk in entry.batch.chunks() {
+            walk(
+                chunk,
+                |envelope| Ok(Arc::new(envelope)),
+                |envelope, record| {
+                    let record = LogRecord::of_encoded(record);
+                    let known = record.time_or_observed().as_unix_nanos();
+                    let time = event_time(known, 0, arrived);
+                    if search.time.contains(&time) && is_match(record, envelope, &search.filter) {
+                        each(time, envelope, record, chunk);
+                    }
+                    Ok(())
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn visit_window(
+    opened: &Opened,
+    search: &Search,
+    each: &mut dyn FnMut(Seen),
+) -> Result<(), LogIndexError> {
+    let failed = |what| LogIndexError::index(what, &opened.folder);
+    let (weight, is_exact) = weight(opened, search)?;
+    for segment in segments_newest_first(opened, &search.time)? {
+        check(search.deadline)?;
+        let severities = segment.reader.fast_fields().u64(SEVERITY).map_err(failed("read"))?;
+        let mut see = |time, doc| {
+            let severity = u8::try_from(severities.values.get_val(doc)).unwrap_or_default();
+            each(Seen { time, severity });
+        };
+        if is_exact {
+            segment.collect(&*weight, &search.time, see).map_err(failed("search"))?;
+            continue;
+        }
+        let mut candidates = Vec::new();
+        segment
+            .collect(&*weight, &search.time, |time, doc| candidates.push((time, doc)))
+            .map_err(failed("search"))?;
+        for step in candidates.chunks(VERIFY_STEP) {
+            check(search.deadline)?;
+            for (time, doc) in step {
+                let found = read(opened, (segment.ordinal, *doc))?;
+                if is_match(found.record(), &found.envelope, &search.filter) {
+                    see(*time, *doc);
+                }
+            }
+        }
+    }
+    Ok(())
 }
