@@ -335,7 +335,7 @@ static SCOPE_METRICS: Message = message(
     &[(1, "scope", sub(&SCOPE)), (2, "metrics", subs(&METRIC)), (3, "schema_url", one(Shape::Str))],
 );
 
-static METRIC: Message = message(
+pub(super) static METRIC: Message = message(
     "Metric",
     Role::Plain,
     &[

@@ -2,6 +2,7 @@
 
 mod attributes_mut;
 mod concat;
+mod decoded;
 mod message_mut;
 mod partition;
 mod patch;

@@ -27,6 +27,9 @@ macro_rules! message_mut {
             message: MessageMut<'a, 'p>,
         }
 
+        message_mut!(@ $name);
+    };
+    (@ $name:ident) => {
         impl<'a, 'p> Deref for $name<'a, 'p> {
             type Target = MessageMut<'a, 'p>;
 
@@ -231,10 +234,14 @@ impl<'a, 'p> MetricMut<'a, 'p> {
     }
 }
 
-message_mut! {
-    /// A data point to be written.
-    PointMut
+/// A data point to be written.
+#[derive(Debug)]
+pub struct PointMut<'a, 'p> {
+    message: MessageMut<'a, 'p>,
+    is_number: bool,
 }
+
+message_mut!(@ PointMut);
 
 impl<'a, 'p> PointMut<'a, 'p> {
     pub(super) fn new(point: DataPoint<'a>, at: usize, patches: &'p mut Patches) -> Self {
@@ -243,7 +250,8 @@ impl<'a, 'p> PointMut<'a, 'p> {
             DataPoint::Histogram(_) => 9,
             DataPoint::ExponentialHistogram(_) => 1,
         };
-        Self { message: MessageMut::new(point.bytes(), at, attributes, patches) }
+        let is_number = matches!(point, DataPoint::Number(_));
+        Self { message: MessageMut::new(point.bytes(), at, attributes, patches), is_number }
     }
 
     /// Writes when counting began.
@@ -257,8 +265,8 @@ impl<'a, 'p> PointMut<'a, 'p> {
     }
 
     /// Writes the value of a point of a gauge or sum; nothing happens to other points.
-    pub fn set_number(&mut self, value: NumberValue, point: DataPoint<'_>) {
-        if !matches!(point, DataPoint::Number(_)) {
+    pub fn set_number(&mut self, value: NumberValue) {
+        if !self.is_number {
             return;
         }
         let (double, int) = (4, 6);

@@ -123,7 +123,7 @@ fn edit_with_prost(batch: &Batch, mut edit: impl FnMut(&mut Vec<KeyValue>)) -> V
             let groups = request.resource_metrics.iter_mut();
             let scopes = groups.flat_map(|group| &mut group.scope_metrics);
             for metric in scopes.flat_map(|scope| &mut scope.metrics) {
-                for attributes in point_attributes(metric.data.as_mut()) {
+                for attributes in point_attributes(&mut metric.data) {
                     edit(attributes);
                 }
             }
@@ -132,7 +132,7 @@ fn edit_with_prost(batch: &Batch, mut edit: impl FnMut(&mut Vec<KeyValue>)) -> V
     }
 }
 
-fn point_attributes(data: Option<&mut Data>) -> Vec<&mut Vec<KeyValue>> {
+fn point_attributes(data: &mut Option<Data>) -> Vec<&mut Vec<KeyValue>> {
     match data {
         None => Vec::new(),
         Some(Data::Gauge(gauge)) => {
@@ -463,5 +463,121 @@ proptest! {
         expected.sort();
         records.sort();
         prop_assert_eq!(records, expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn decoded_records_are_written_and_keep_unknown_fields(
+        request in super::arbitrary::logs(),
+        seed in any::<u64>(),
+        text in "[a-z]{0,200}",
+    ) {
+        let bytes = with_unknown_fields(Signal::Logs, &request.encode_to_vec(), seed);
+        let batch = admit(Signal::Logs, bytes);
+        let change = |record: &mut opentelemetry_proto::tonic::logs::v1::LogRecord| {
+            record.severity_text.clone_from(&text);
+            record.severity_number = 3;
+            for pair in &mut record.attributes {
+                pair.value = Some(AnyValue { value: Some(ProtoValue::StringValue(text.clone())) });
+            }
+        };
+        let edited = batch.rewrite_logs(|_, record| record.edit_decoded(change));
+        check_valid(&edited);
+        let mut request = request;
+        let scopes = request.resource_logs.iter_mut().flat_map(|group| &mut group.scope_logs);
+        scopes.flat_map(|scope| &mut scope.log_records).for_each(change);
+        prop_assert_eq!(normal_batch(&edited), request.encode_to_vec());
+        // Fields inside of values that are gone may go with them.
+        let is_flat = batch.logs().items().all(|item| {
+            let mut values = item.record.attributes().iter().map(|(_, value)| value);
+            values.all(|value| !matches!(value, Value::Array(_) | Value::KvList(_)))
+        });
+        prop_assert!(!is_flat || count_unknown(&edited) == count_unknown(&batch));
+    }
+
+    #[test]
+    fn decoded_spans_are_written_and_keep_unknown_fields(
+        request in super::arbitrary::traces(),
+        seed in any::<u64>(),
+    ) {
+        let bytes = with_unknown_fields(Signal::Traces, &request.encode_to_vec(), seed);
+        let batch = admit(Signal::Traces, bytes);
+        let change = |span: &mut opentelemetry_proto::tonic::trace::v1::Span| {
+            span.name.push('x');
+            span.events.push(opentelemetry_proto::tonic::trace::v1::span::Event::default());
+            for link in &mut span.links {
+                link.flags = 9;
+            }
+        };
+        let edited = batch.rewrite_spans(|_, span| span.edit_decoded(change));
+        check_valid(&edited);
+        let mut request = request;
+        let scopes = request.resource_spans.iter_mut().flat_map(|group| &mut group.scope_spans);
+        scopes.flat_map(|scope| &mut scope.spans).for_each(change);
+        prop_assert_eq!(normal_batch(&edited), request.encode_to_vec());
+        prop_assert_eq!(count_unknown(&edited), count_unknown(&batch));
+    }
+
+    #[test]
+    fn points_and_metrics_are_written((_, bytes) in noisy_request(), text in "[a-z]{0,200}") {
+        let limits = crate::data::DoorLimits::default();
+        let Ok(admitted) = Batch::try_new(Signal::Metrics, bytes.into(), Default::default(), &limits)
+        else {
+            return Ok(());
+        };
+        let batch = admitted.batch;
+        let edited = batch
+            .rewrite_points(|_, point| {
+                point.set_number(crate::data::NumberValue::Double(1.0));
+                point.set_number(crate::data::NumberValue::Int(5));
+                point.set_start_time(Time::from_unix_nanos(3));
+            })
+            .rewrite_metrics(|_, metric| {
+                metric.set_name(&text);
+                metric.set_temporality(crate::data::Temporality::Cumulative);
+                metric.edit_decoded(|metric| metric.unit.push_str("By"));
+            });
+        check_valid(&edited);
+        let mut request = ExportMetricsServiceRequest::decode(batch.merged_bytes()).expect("valid");
+        let scopes = request.resource_metrics.iter_mut().flat_map(|group| &mut group.scope_metrics);
+        for metric in scopes.flat_map(|scope| &mut scope.metrics) {
+            metric.name.clone_from(&text);
+            metric.unit.push_str("By");
+            change_points(metric.data.as_mut());
+        }
+        prop_assert_eq!(normal_batch(&edited), request.encode_to_vec());
+    }
+}
+
+/// Value 5 for numbers, start time 3, cumulative.
+fn change_points(data: Option<&mut Data>) {
+    use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt;
+    match data {
+        None => {}
+        Some(Data::Gauge(gauge)) => {
+            for point in &mut gauge.data_points {
+                point.value = Some(AsInt(5));
+                point.start_time_unix_nano = 3;
+            }
+        }
+        Some(Data::Sum(sum)) => {
+            sum.aggregation_temporality = 2;
+            for point in &mut sum.data_points {
+                point.value = Some(AsInt(5));
+                point.start_time_unix_nano = 3;
+            }
+        }
+        Some(Data::Histogram(histogram)) => {
+            histogram.aggregation_temporality = 2;
+            histogram.data_points.iter_mut().for_each(|point| point.start_time_unix_nano = 3);
+        }
+        Some(Data::ExponentialHistogram(histogram)) => {
+            histogram.aggregation_temporality = 2;
+            histogram.data_points.iter_mut().for_each(|point| point.start_time_unix_nano = 3);
+        }
+        Some(Data::Summary(summary)) => {
+            summary.data_points.iter_mut().for_each(|point| point.start_time_unix_nano = 3);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod door;
 mod edits;
 mod flatten;
 mod from_views;
+mod making;
 mod views;
 
 use std::sync::Arc;
