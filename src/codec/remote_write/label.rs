@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::message::put_label;
-
 /// How label names are made from attribute keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelRules {
@@ -89,6 +87,11 @@ impl<'a> CommonLabels<'a> {
         }
     }
 
+    /// Name and value of the label at `index`.
+    pub(super) fn get(&self, index: usize) -> Option<(&str, &str)> {
+        self.labels.get(index).map(|(label, _)| (label.name.as_ref(), label.value.as_ref()))
+    }
+
     /// The labels in order, each with how it stands against a point's own.
     pub(super) fn iter(&self) -> std::slice::Iter<'_, (Label<'a>, Standing)> {
         self.labels.iter()
@@ -134,39 +137,6 @@ pub(super) fn settle(own: &mut Vec<Own<'_>>) {
         joined.push_str(&later.value);
         true
     });
-}
-
-/// Encodes the labels of a series in the order of their names. Of one name `extra` counts first,
-/// then what overwrites, then the point's own, then the rest.
-pub(super) fn put_labels(
-    out: &mut Vec<u8>,
-    common: &CommonLabels<'_>,
-    own: &[Own<'_>],
-    extra: &[(&str, &str)],
-) {
-    out.clear();
-    let (mut common, mut own, mut extra) =
-        (common.iter().peekable(), own.iter().peekable(), extra.iter().peekable());
-    loop {
-        let names = [
-            extra.peek().map(|(name, _)| *name),
-            common.peek().map(|(label, _)| label.name.as_ref()),
-            own.peek().map(|label| label.name.as_ref()),
-        ];
-        let Some(first) = names.iter().flatten().min().copied() else { return };
-        let fixed = extra.next_if(|(name, _)| *name == first);
-        let around = common.next_if(|(label, _)| label.name == first);
-        let mine = own.next_if(|label| label.name.as_ref() == first);
-        let value = match (fixed, around, mine) {
-            (Some((_, value)), _, _) => value,
-            (None, Some((label, Standing::Overwrites)), _) | (None, Some((label, _)), None) => {
-                label.value.as_ref()
-            }
-            (None, _, Some(label)) => label.value.as_ref(),
-            (None, None, None) => return,
-        };
-        put_label(out, first, value);
-    }
 }
 
 #[cfg(test)]

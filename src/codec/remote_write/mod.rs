@@ -6,6 +6,7 @@ mod label;
 mod message;
 mod name;
 mod native;
+mod point_labels;
 mod series;
 #[cfg(test)]
 mod tests;

@@ -103,17 +103,18 @@ pub(super) struct Packed {
 }
 
 impl SeriesTable {
-    /// The lane, before it is reduced to the number of lanes, of a point with these labels.
-    pub(super) fn lane_of(labels: &[u8]) -> u64 {
+    /// The hash of encoded labels. Those of a point's first series are its lane, before it is
+    /// reduced to the number of lanes.
+    pub(super) fn hash_of(labels: &[u8]) -> u64 {
         // The seed is fixed: a series keeps its lane from batch to batch.
         let mut hasher = FixedState::with_seed(0x6361_7463).build_hasher();
         hasher.write(labels);
         hasher.finish()
     }
 
-    /// The series with these encoded labels; made if there is none. `lane` counts when it is made.
-    pub(super) fn series(&mut self, labels: &[u8], lane: u64) -> SeriesId {
-        let hash = Self::lane_of(labels);
+    /// The series with these encoded labels of this hash; made if there is none. `lane` counts
+    /// when it is made.
+    pub(super) fn series(&mut self, labels: &[u8], hash: u64, lane: u64) -> SeriesId {
         let mut at = self.index.get(&hash).copied().unwrap_or(NONE);
         let first = at;
         while let Some(held) = self.series.get(at as usize) {
@@ -283,16 +284,16 @@ mod tests {
     #[test]
     fn series_is_found_again_by_its_labels() {
         let mut table = SeriesTable::default();
-        let first = table.series(&labels("a"), 0);
-        let second = table.series(&labels("b"), 0);
+        let first = table.series(&labels("a"), 1, 0);
+        let second = table.series(&labels("b"), 1, 0);
         assert_ne!(first, second);
-        assert_eq!(table.series(&labels("a"), 9), first);
+        assert_eq!(table.series(&labels("a"), 1, 9), first);
     }
 
     #[test]
     fn samples_are_sorted_and_the_last_of_equal_times_stays() {
         let mut table = SeriesTable::default();
-        let series = table.series(&labels("a"), 0);
+        let series = table.series(&labels("a"), 1, 0);
         for (time_ms, number) in [(2, 1.0), (1, 2.0), (2, 3.0)] {
             table.push(series, time_ms, value(number), true);
         }
@@ -312,7 +313,7 @@ mod tests {
     fn requests_end_at_the_size_limit_and_lanes_do_not_mix() {
         let mut table = SeriesTable::default();
         for number in 0_u64..10 {
-            let series = table.series(&labels(&format!("s{number}")), number);
+            let series = table.series(&labels(&format!("s{number}")), number, number);
             table.push(series, 1, value(1.0), true);
         }
         let packed = table.pack(2, 40);

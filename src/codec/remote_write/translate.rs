@@ -1,15 +1,12 @@
 //! From data points to series, one resource, scope, metric and point after the other.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::rc::Rc;
 
-use foldhash::fast::RandomState;
-
-use super::label::{CommonLabels, Label, Own, Standing, put_labels, settle};
+use super::label::{CommonLabels, Label, Standing};
 use super::message::{Metadata, MetadataType, put_label, put_metadata};
 use super::name::{NameKind, unit_words};
 use super::native::{self, Exponential};
+use super::point_labels::{NAME, PointLabels};
 use super::series::{Packed, Point, SeriesTable};
 use super::{STALE_NAN_BITS, Settings};
 use crate::data::{Metric, SpanId, TraceId};
@@ -20,7 +17,6 @@ const TARGET_INFO_STEP_MS: i64 = 150_000;
 const MAX_TARGET_INFO: i64 = 24;
 /// Longest label set of an exemplar, in characters (OpenMetrics, "Exemplars").
 const MAX_EXEMPLAR_CHARS: usize = 128;
-const NAME: &str = "__name__";
 
 /// An attribute: its key, and its value in OTLP's string form.
 pub(super) type Attribute<'a> = (&'a str, Cow<'a, str>);
@@ -82,11 +78,10 @@ pub(super) struct Family {
 pub(super) struct Translator<'a, 's> {
     settings: &'s Settings,
     table: SeriesTable,
-    label_names: HashMap<&'a str, Option<Rc<str>>, RandomState>,
+    labels: PointLabels<'a>,
     of_resource: CommonLabels<'a>,
     of_scope: CommonLabels<'a>,
     resource: Resource<'a>,
-    own: Vec<Own<'a>>,
     encoded: Vec<u8>,
     bounds: Vec<f64>,
     bound_texts: Vec<String>,
@@ -105,11 +100,10 @@ impl<'a, 's> Translator<'a, 's> {
         Self {
             settings,
             table: SeriesTable::default(),
-            label_names: HashMap::default(),
+            labels: PointLabels::new(settings.labels),
             of_resource: CommonLabels::default(),
             of_scope: CommonLabels::default(),
             resource: Resource::default(),
-            own: Vec::new(),
             encoded: Vec::new(),
             bounds: Vec::new(),
             bound_texts: Vec::new(),
@@ -132,7 +126,7 @@ impl<'a, 's> Translator<'a, 's> {
         let instance = find("service.instance.id");
         let mut common = CommonLabels::default();
         if self.settings.resource_to_labels {
-            for label in self.plain_labels(attributes.iter().cloned()) {
+            for label in self.labels.plain(attributes.iter().cloned()) {
                 common.add(label, Standing::IfFree);
             }
         }
@@ -157,6 +151,7 @@ impl<'a, 's> Translator<'a, 's> {
         attributes: impl Iterator<Item = Attribute<'a>>,
     ) {
         self.of_scope = self.of_resource.clone();
+        self.labels.forget_surroundings();
         let [(_, name), ..] = identity;
         if !self.settings.scope_to_labels || name.is_empty() {
             return;
@@ -165,7 +160,7 @@ impl<'a, 's> Translator<'a, 's> {
             let label = Label { name: Cow::Borrowed(name), value: Cow::Borrowed(value) };
             self.of_scope.add(label, Standing::Overwrites);
         }
-        for label in self.plain_labels(attributes) {
+        for label in self.labels.plain(attributes) {
             let name = Cow::Owned(format!("otel_scope_{}", label.name));
             self.of_scope.add(Label { name, value: label.value }, Standing::Overwrites);
         }
@@ -195,18 +190,7 @@ impl<'a, 's> Translator<'a, 's> {
 
     /// Takes the attributes of the point that the next call brings.
     pub(super) fn attributes(&mut self, attributes: impl Iterator<Item = Attribute<'a>>) {
-        let mut own = std::mem::take(&mut self.own);
-        own.clear();
-        for (key, value) in attributes {
-            if value.is_empty() || key == NAME {
-                continue;
-            }
-            if let Some(name) = self.label_name(key) {
-                own.push(Own { name, key, value });
-            }
-        }
-        settle(&mut own);
-        self.own = own;
+        self.labels.take(attributes);
     }
 
     /// A point of a gauge or a sum.
@@ -218,9 +202,9 @@ impl<'a, 's> Translator<'a, 's> {
         exemplars: &[Exemplar<'a>],
     ) {
         self.note_time(moment);
-        put_labels(&mut self.encoded, &self.of_scope, &self.own, &[(NAME, &family.name)]);
-        let lane = SeriesTable::lane_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane);
+        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, &family.name)]);
+        let lane = SeriesTable::hash_of(&self.encoded);
+        let series = self.table.series(&self.encoded, lane, lane);
         self.table.push(series, moment.time_ms, Point::Value(moment.bits(value)), true);
         for exemplar in exemplars {
             self.exemplar(series, exemplar);
@@ -301,9 +285,9 @@ impl<'a, 's> Translator<'a, 's> {
         }
         self.note_time(moment);
         let histogram = self.table.keep(&self.encoded);
-        put_labels(&mut self.encoded, &self.of_scope, &self.own, &[(NAME, &family.name)]);
-        let lane = SeriesTable::lane_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane);
+        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, &family.name)]);
+        let lane = SeriesTable::hash_of(&self.encoded);
+        let series = self.table.series(&self.encoded, lane, lane);
         self.table.push(series, moment.time_ms, Point::Histogram(histogram), true);
         for exemplar in exemplars {
             self.exemplar(series, exemplar);
@@ -322,21 +306,6 @@ impl<'a, 's> Translator<'a, 's> {
         let packed =
             self.table.pack(self.settings.num_lanes.get(), self.settings.max_request_bytes);
         (packed, self.metadata)
-    }
-
-    fn label_name(&mut self, key: &'a str) -> Option<Rc<str>> {
-        let rules = self.settings.labels;
-        let made =
-            self.label_names.entry(key).or_insert_with(|| rules.label_name(key).map(Rc::from));
-        made.clone()
-    }
-
-    /// Attributes as labels of their own, joined where names collide.
-    fn plain_labels(&mut self, attributes: impl Iterator<Item = Attribute<'a>>) -> Vec<Label<'a>> {
-        self.attributes(attributes);
-        let own = self.own.drain(..);
-        own.map(|label| Label { name: Cow::Owned(label.name.to_string()), value: label.value })
-            .collect()
     }
 
     fn add_external(&self, common: &mut CommonLabels<'a>) {
@@ -359,7 +328,7 @@ impl<'a, 's> Translator<'a, 's> {
             !matches!(*key, "service.name" | "service.namespace" | "service.instance.id")
         });
         let mut info = CommonLabels::default();
-        let labels = self.plain_labels(describing.cloned());
+        let labels = self.labels.plain(describing.cloned());
         if labels.is_empty() {
             return None;
         }
@@ -388,8 +357,8 @@ impl<'a, 's> Translator<'a, 's> {
         for label in &info {
             put_label(&mut self.encoded, &label.name, &label.value);
         }
-        let lane = SeriesTable::lane_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane);
+        let lane = SeriesTable::hash_of(&self.encoded);
+        let series = self.table.series(&self.encoded, lane, lane);
         let bits = Point::Value(1.0_f64.to_bits());
         let span = TARGET_INFO_STEP_MS * (MAX_TARGET_INFO - 1);
         let mut time_ms = earliest_ms.max(resource.latest_ms.saturating_sub(span));
@@ -409,16 +378,17 @@ impl<'a, 's> Translator<'a, 's> {
     /// Adds the `_count` of a point, which stands for the point when records are counted and
     /// decides the lane of all its series.
     fn counted(&mut self, name: &str, count: f64, moment: Moment) -> u64 {
-        put_labels(&mut self.encoded, &self.of_scope, &self.own, &[(NAME, name)]);
-        let lane = SeriesTable::lane_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane);
+        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, name)]);
+        let lane = SeriesTable::hash_of(&self.encoded);
+        let series = self.table.series(&self.encoded, lane, lane);
         self.table.push(series, moment.time_ms, Point::Value(moment.bits(count)), true);
         lane
     }
 
     fn sample(&mut self, lane: u64, extra: &[(&str, &str)], bits: u64, time_ms: i64) -> u32 {
-        put_labels(&mut self.encoded, &self.of_scope, &self.own, extra);
-        let series = self.table.series(&self.encoded, lane);
+        self.labels.encode(&mut self.encoded, &self.of_scope, extra);
+        let hash = SeriesTable::hash_of(&self.encoded);
+        let series = self.table.series(&self.encoded, hash, lane);
         self.table.push(series, time_ms, Point::Value(bits), false);
         series
     }
