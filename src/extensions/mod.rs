@@ -2,3 +2,9 @@
 
 pub mod basicauth;
 pub mod bearertokenauth;
+pub mod health_check;
+mod pages;
+pub mod pprof;
+#[cfg(test)]
+mod tests;
+pub mod zpages;
