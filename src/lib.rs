@@ -23,3 +23,4 @@ pub mod data;
 pub mod net;
 pub mod query;
 pub mod storage;
+pub mod telemetry;
