@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use catchment::data::{Batch, Context, DoorLimits, Signal, Time, Value as View};
 use catchment::query;
-use catchment::storage::logindex::{Detail, LogIndex, Search, Settings};
+use catchment::storage::logindex::{Detail, LogIndex, Order, Search, Settings};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -377,6 +377,7 @@ fn timed(index: &LogIndex, corpus: &mut Corpus) -> Duration {
     let search = Search {
         filter: query::parse(word.map_or("user", |word| word.as_str())).expect("a word"),
         time: start.cast_signed()..(start + length).cast_signed(),
+        order: Order::NewestFirst,
         limit: 100,
         deadline: None,
     };

@@ -14,13 +14,16 @@ use super::record::{self, SEVERITIES};
 use super::times;
 use crate::net::{Body, json, with_type};
 use crate::query;
-use crate::storage::logindex::{Filter, Hit, LogIndex, LogIndexError, Search, Snapshot};
+use crate::storage::logindex::{Filter, Hit, LogIndex, LogIndexError, Order, Search, Snapshot};
 
 /// Records that are answered where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
 
 /// The most records that one request is answered with, or that fields and values are counted over.
 const MAX_LIMIT: usize = 10_000;
+
+/// The most records of one time that a cursor steps over.
+const MAX_SAME_TIME: usize = 100_000;
 
 /// Buckets of a histogram where `buckets` is not given.
 const DEFAULT_BUCKETS: usize = 60;
@@ -51,13 +54,25 @@ impl Searcher {
     /// Answers `GET /api/v1/logs/search`.
     pub(super) async fn records(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
         let started = Instant::now();
-        let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
+        let [query, start, end, limit, sort, cursor] =
+            read(query, ["query", "start", "end", "limit", "sort", "cursor"])?;
         let limit = number("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let mut search = searched(query, start, end)?;
+        search.order = order(sort)?;
+        let cursor = cursor.map(|text| Cursor::read(&text)).transpose()?;
+        if let Some(cursor) = cursor {
+            cursor.narrow(&mut search);
+        }
+        let num_shown = cursor.map_or(0, |cursor| cursor.num_shown);
         // One more tells whether there are more.
-        search.limit = limit + 1;
+        search.limit = num_shown + limit + 1;
         let run = move |snapshots| {
-            query::search(snapshots, &search).map(|hits| render(&hits, limit, started))
+            let mut hits = query::search(snapshots, &search)?;
+            let is_shown =
+                |hit: &&Hit| cursor.is_some_and(|cursor| hit.time == cursor.time);
+            let num_repeated = hits.iter().take(num_shown).take_while(is_shown).count();
+            hits.drain(..num_repeated);
+            Ok(render(&hits, limit, cursor, started))
         };
         let text = self.run(run).await?;
         let content_type = HeaderValue::from_static("application/json");
@@ -166,7 +181,54 @@ fn searched(
         return Err(ApiError::parameter("start", "`start` is after `end`"));
     }
     let deadline = Some(Instant::now() + MAX_TIME);
-    Ok(Search { filter, time: start..end, limit: MAX_LIMIT, deadline })
+    Ok(Search { filter, time: start..end, order: Order::default(), limit: MAX_LIMIT, deadline })
+}
+
+fn order(sort: Option<String>) -> Result<Order, ApiError> {
+    match sort.as_deref() {
+        None | Some("newest") => Ok(Order::NewestFirst),
+        Some("oldest") => Ok(Order::OldestFirst),
+        Some(other) => {
+            let message = format!("`sort` is `{other}`, expected `newest` or `oldest`");
+            Err(ApiError::parameter("sort", message))
+        }
+    }
+}
+
+/// Where an answer ended: the time of its last record, and how many of that time were shown.
+#[derive(Clone, Copy)]
+struct Cursor {
+    time: i64,
+    num_shown: usize,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        let read = text.split_once('_').and_then(|(time, num_shown)| {
+            let num_shown = num_shown.parse().ok().filter(|count| *count <= MAX_SAME_TIME)?;
+            Some(Self { time: time.parse().ok()?, num_shown })
+        });
+        let message = "`cursor` is none that was answered as `next`";
+        read.ok_or_else(|| ApiError::parameter("cursor", message))
+    }
+
+    /// What comes after the cursor, and what is at its very time.
+    fn narrow(self, search: &mut Search) {
+        let time = &mut search.time;
+        match search.order {
+            Order::NewestFirst => time.end = time.end.min(self.time.saturating_add(1)),
+            Order::OldestFirst => time.start = time.start.max(self.time),
+        }
+    }
+
+    /// The cursor after `hits`, which came after the cursor `before`.
+    fn after(hits: &[Hit], before: Option<Self>) -> Option<Self> {
+        let time = hits.last()?.time;
+        let num_new = hits.iter().rev().take_while(|hit| hit.time == time).count();
+        let num_before = before.filter(|before| before.time == time && num_new == hits.len());
+        let num_shown = num_new + num_before.map_or(0, |before| before.num_shown);
+        Some(Self { time, num_shown })
+    }
 }
 
 fn number(
@@ -185,11 +247,11 @@ fn number(
     })
 }
 
-fn render(hits: &[Hit], limit: usize, started: Instant) -> String {
+fn render(hits: &[Hit], limit: usize, before: Option<Cursor>, started: Instant) -> String {
     let mut text = String::from("{\"hits\":[");
-    let shown = hits.iter().take(limit);
+    let shown = hits.get(..limit).unwrap_or(hits);
     let num_hits = shown.len();
-    for (index, hit) in shown.enumerate() {
+    for (index, hit) in shown.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
@@ -197,9 +259,11 @@ fn render(hits: &[Hit], limit: usize, started: Instant) -> String {
     }
     let has_more = hits.len() > limit;
     let elapsed_ms = started.elapsed().as_micros().div_ceil(1000);
-    text.push_str(&format!(
-        "],\"num_hits\":{num_hits},\"has_more\":{has_more},\"elapsed_ms\":{elapsed_ms}}}"
-    ));
+    text.push_str(&format!("],\"num_hits\":{num_hits},\"has_more\":{has_more},"));
+    if let Some(next) = Cursor::after(shown, before).filter(|_| has_more) {
+        text.push_str(&format!("\"next\":\"{}_{}\",", next.time, next.num_shown));
+    }
+    text.push_str(&format!("\"elapsed_ms\":{elapsed_ms}}}"));
     text
 }
 

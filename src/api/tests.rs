@@ -154,6 +154,32 @@ async fn records_are_found_by_query_time_and_limit() {
 }
 
 #[tokio::test]
+async fn pages_hold_every_record_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    for sort in ["newest", "oldest"] {
+        let mut bodies = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..3 {
+            let target = format!("/api/v1/logs/search?limit=1&sort={sort}{cursor}");
+            let (_, answer) = get(addr, &target).await;
+            bodies.push(answer["hits"][0]["body"].as_str().unwrap().to_owned());
+            assert_eq!(answer["has_more"], bodies.len() < 3);
+            cursor = format!("&cursor={}", answer["next"].as_str().unwrap_or_default());
+        }
+        let mut expected = ["connection \"reset\"", "connection refused by 10.0.0.1", "started"];
+        if sort == "oldest" {
+            expected.reverse();
+        }
+        assert_eq!(bodies, expected);
+    }
+    assert_eq!(get(addr, "/api/v1/logs/search?cursor=x").await.0, 400);
+    assert_eq!(get(addr, "/api/v1/logs/search?sort=best").await.0, 400);
+    servers.stop().await;
+}
+
+#[tokio::test]
 async fn records_are_counted_over_time_and_by_field() {
     let folder = tempfile::tempdir().unwrap();
     let servers = servers(folder.path()).await;

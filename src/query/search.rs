@@ -4,27 +4,27 @@ use std::cmp::Reverse;
 
 use crate::storage::logindex::{Hit, LogIndexError, Search, Seen, Snapshot, Source};
 
-/// Finds the newest records, at most `search.limit`, over all of `snapshots`; newest first.
+/// Finds records over all of `snapshots`, at most `search.limit`, in order.
 ///
-/// Sources that may have the newest records are searched first; it ends as soon as what is left
-/// cannot have newer ones than were found.
+/// Sources that may have what is wanted first are searched first; it ends as soon as what is left
+/// cannot come before what was found.
 ///
 /// # Errors
 ///
 /// Fails when files cannot be read or the search takes too long.
 pub fn search(snapshots: Vec<Snapshot>, search: &Search) -> Result<Vec<Hit>, LogIndexError> {
     let mut hits: Vec<Hit> = Vec::new();
-    for (max_time, source) in sources(snapshots, search) {
+    for (highest, source) in sources(snapshots, search) {
         let floor = match search.limit.checked_sub(1) {
-            Some(last) => hits.get(last).map(|hit| hit.time),
+            Some(last) => hits.get(last).map(|hit| search.order.rank(hit.time)),
             None => Some(i64::MAX),
         };
-        if floor.is_some_and(|floor| max_time <= floor) {
+        if floor.is_some_and(|floor| highest <= floor) {
             break;
         }
         hits.extend(source.search(search, floor)?);
         // Stable, so that of equal times the order within a source stays.
-        hits.sort_by_key(|hit| Reverse(hit.time));
+        hits.sort_by_key(|hit| Reverse(search.order.rank(hit.time)));
         hits.truncate(search.limit);
     }
     Ok(hits)
@@ -47,7 +47,8 @@ pub fn visit(
     Ok(())
 }
 
-/// The sources that may have records of the time that is looked for, the newest first.
+/// The sources that may have records of the time that is looked for, each with the highest rank
+/// that they may have, in order.
 fn sources(snapshots: Vec<Snapshot>, search: &Search) -> Vec<(i64, Source)> {
     let mut sources = Vec::new();
     for source in snapshots.into_iter().flat_map(Snapshot::into_sources) {
@@ -55,9 +56,9 @@ fn sources(snapshots: Vec<Snapshot>, search: &Search) -> Vec<(i64, Source)> {
             && min_time < search.time.end
             && max_time >= search.time.start
         {
-            sources.push((max_time, source));
+            sources.push((search.order.highest(min_time, max_time), source));
         }
     }
-    sources.sort_by_key(|(max_time, _)| Reverse(*max_time));
+    sources.sort_by_key(|(highest, _)| Reverse(*highest));
     sources
 }

@@ -15,7 +15,7 @@ use prost::Message as _;
 
 use super::{parse, search, visit};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
-use crate::storage::logindex::{Detail, Hit, LogIndex, Search, Settings};
+use crate::storage::logindex::{Detail, Hit, LogIndex, Order, Search, Settings};
 
 /// A record in the terms of this test.
 #[derive(Clone, Debug)]
@@ -269,12 +269,26 @@ fn commit(index: &LogIndex) {
 }
 
 fn find(index: &LogIndex, query: &str, time: std::ops::Range<i64>, limit: usize) -> Vec<Hit> {
-    let wanted = Search { filter: parse(query).unwrap(), time, limit, deadline: None };
+    let filter = parse(query).unwrap();
+    let wanted = Search { filter, time, order: Order::NewestFirst, limit, deadline: None };
+    search(vec![index.snapshot()], &wanted).unwrap()
+}
+
+fn find_oldest(
+    index: &LogIndex,
+    query: &str,
+    time: std::ops::Range<i64>,
+    limit: usize,
+) -> Vec<Hit> {
+    let filter = parse(query).unwrap();
+    let wanted = Search { filter, time, order: Order::OldestFirst, limit, deadline: None };
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
 fn visited(index: &LogIndex, query: &str, time: std::ops::Range<i64>) -> Vec<u64> {
-    let wanted = Search { filter: parse(query).unwrap(), time, limit: 0, deadline: None };
+    let filter = parse(query).unwrap();
+    let order = Order::NewestFirst;
+    let wanted = Search { filter, time, order, limit: 0, deadline: None };
     let mut times = Vec::new();
     visit(vec![index.snapshot()], &wanted, |seen| times.push(seen.time.cast_unsigned())).unwrap();
     times
@@ -328,6 +342,9 @@ proptest! {
                     visited.sort_unstable_by(|a, b| b.cmp(a));
                     prop_assert_eq!(&visited, &all_times, "{} {}", query, is_committed);
                     let hits = find(index, &query, *start..*end, *limit);
+                    let oldest = find_oldest(index, &query, *start..*end, *limit);
+                    let from_the_end = all_times.iter().rev().take(*limit).copied();
+                    prop_assert_eq!(times(&oldest), from_the_end.collect::<Vec<_>>());
                     prop_assert_eq!(
                         times(&hits), wanted.clone(),
                         "{} {:?} {}", query, index.settings().detail, is_committed

@@ -55,6 +55,7 @@ fn found(exporter: &LogIndexExporter) -> usize {
     let search = crate::storage::logindex::Search {
         filter: crate::storage::logindex::Filter::All,
         time: 0..i64::MAX,
+        order: crate::storage::logindex::Order::NewestFirst,
         limit: 1000,
         deadline: None,
     };

@@ -1,5 +1,6 @@
 //! Searches a snapshot: committed windows by their terms, the open tail by scanning.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use super::index::{Entry, Listed, Shared};
 use super::plan::Planner;
 use super::record::{Envelope, Found, is_match, severity};
 use super::schema::{ENVELOPE, SEVERITY, TIME, event_time};
+use super::top::{Order, Top};
 use super::walk::walk;
 use super::window::Opened;
 use crate::data::LogRecord;
@@ -32,7 +34,9 @@ pub struct Search {
     pub filter: Filter,
     /// When they happened, in Unix nanoseconds.
     pub time: Range<i64>,
-    /// How many are wanted, the newest.
+    /// Which are wanted first.
+    pub order: Order,
+    /// How many are wanted.
     pub limit: usize,
     /// When the search is given up.
     pub deadline: Option<Instant>,
@@ -117,7 +121,7 @@ impl Source {
         }
     }
 
-    /// Finds what is newer than `floor`, if one is given: at most `search.limit`, newest first.
+    /// Finds what ranks higher than `floor`, if one is given: at most `search.limit`, in order.
     ///
     /// # Errors
     ///
@@ -126,9 +130,9 @@ impl Source {
         match &self.kind {
             Kind::Window { listed, shared } => {
                 let opened = open(listed, shared)?;
-                let mut newest = Newest::new(search, floor);
-                search_window(&opened, search, &mut newest)?;
-                read_all(&opened, newest.finish())
+                let mut top = Top::new(search.order, search.limit, floor);
+                search_window(&opened, search, &mut top)?;
+                read_all(&opened, top.finish())
             }
             Kind::Tail(entries) => search_tail(entries, search, floor),
         }
@@ -142,91 +146,43 @@ fn open(listed: &Listed, shared: &Shared) -> Result<Arc<Opened>, LogIndexError> 
     }
 }
 
-/// Keeps the newest items, as many as are wanted.
-struct Newest<T> {
-    limit: usize,
-    /// What is not newer than this is of no use.
-    floor: Option<i64>,
-    items: Vec<(i64, T)>,
-}
-
-impl<T: Ord> Newest<T> {
-    const fn new(search: &Search, floor: Option<i64>) -> Self {
-        Self { limit: search.limit, floor, items: Vec::new() }
-    }
-
-    fn is_wanted(&self, time: i64) -> bool {
-        self.floor.is_none_or(|floor| time > floor)
-    }
-
-    fn push(&mut self, time: i64, item: T) {
-        if !self.is_wanted(time) || self.limit == 0 {
-            return;
-        }
-        self.items.push((time, item));
-        if self.items.len() >= self.limit.saturating_mul(2).max(1024) {
-            self.cut();
-        }
-    }
-
-    /// Lets go of all but the newest.
-    fn cut(&mut self) {
-        if self.items.len() < self.limit || self.limit == 0 {
-            return;
-        }
-        if self.items.len() > self.limit {
-            let newest_first = |a: &(i64, T), b: &(i64, T)| b.cmp(a);
-            self.items.select_nth_unstable_by(self.limit - 1, newest_first);
-            self.items.truncate(self.limit);
-        }
-        let oldest = self.items.iter().map(|(time, _)| *time).min();
-        self.floor = self.floor.max(oldest);
-    }
-
-    fn finish(mut self) -> Vec<(i64, T)> {
-        self.cut();
-        self.items.sort_unstable_by(|a, b| b.cmp(a));
-        self.items
-    }
-}
-
 /// Where a record stands in a window's index.
 type Place = (u32, DocId);
 
 fn search_window(
     opened: &Opened,
     search: &Search,
-    newest: &mut Newest<Place>,
+    top: &mut Top<Place>,
 ) -> Result<(), LogIndexError> {
     let failed = |what| LogIndexError::index(what, &opened.folder);
     let (weight, is_exact) = weight(opened, search)?;
-    for segment in segments_newest_first(opened, &search.time)? {
+    for segment in segments_in_order(opened, search)? {
         check(search.deadline)?;
-        if !newest.is_wanted(segment.max_time) {
+        if !top.is_rank_wanted(search.order.highest(segment.min_time, segment.max_time)) {
             break;
         }
         if is_exact {
             let collected = segment.collect(&*weight, &search.time, |time, doc| {
-                newest.push(time, (segment.ordinal, doc));
+                top.push(time, (segment.ordinal, doc));
             });
             collected.map_err(failed("search"))?;
-            newest.cut();
+            top.cut();
             continue;
         }
         let mut candidates = Vec::new();
         let collected = segment.collect(&*weight, &search.time, |time, doc| {
-            if newest.is_wanted(time) {
+            if top.is_wanted(time) {
                 candidates.push((time, doc));
             }
         });
         collected.map_err(failed("search"))?;
-        candidates.sort_unstable_by(|a, b| b.cmp(a));
+        candidates.sort_unstable_by_key(|(time, _)| Reverse(search.order.rank(*time)));
         for step in candidates.chunks_mut(VERIFY_STEP) {
             check(search.deadline)?;
-            if !step.first().is_some_and(|(time, _)| newest.is_wanted(*time)) {
+            if !step.first().is_some_and(|(time, _)| top.is_wanted(*time)) {
                 break;
             }
-            verify(opened, search, &segment, step, newest)?;
+            verify(opened, search, &segment, step, top)?;
         }
     }
     Ok(())
@@ -252,17 +208,17 @@ fn verify(
     search: &Search,
     segment: &Segment<'_>,
     candidates: &mut [(i64, DocId)],
-    newest: &mut Newest<Place>,
+    top: &mut Top<Place>,
 ) -> Result<(), LogIndexError> {
     candidates.sort_unstable_by_key(|(_, doc)| *doc);
     for (time, doc) in candidates {
         let place = (segment.ordinal, *doc);
         let found = read(opened, place)?;
         if is_match(found.record(), &found.envelope, &search.filter) {
-            newest.push(*time, place);
+            top.push(*time, place);
         }
     }
-    newest.cut();
+    top.cut();
     Ok(())
 }
 
@@ -295,10 +251,11 @@ impl Segment<'_> {
     }
 }
 
-fn segments_newest_first<'a>(
+fn segments_in_order<'a>(
     opened: &'a Opened,
-    range: &Range<i64>,
+    search: &Search,
 ) -> Result<Vec<Segment<'a>>, LogIndexError> {
+    let range = &search.time;
     let mut segments = Vec::new();
     for (ordinal, reader) in (0..).zip(opened.searcher.segment_readers()) {
         let times = reader.fast_fields().i64(TIME);
@@ -308,7 +265,8 @@ fn segments_newest_first<'a>(
             segments.push(Segment { ordinal, reader, times, min_time, max_time });
         }
     }
-    segments.sort_by_key(|segment| std::cmp::Reverse(segment.max_time));
+    let highest = |segment: &Segment<'_>| search.order.highest(segment.min_time, segment.max_time);
+    segments.sort_by_key(|segment| Reverse(highest(segment)));
     Ok(segments)
 }
 
@@ -386,16 +344,16 @@ fn search_tail(
     search: &Search,
     floor: Option<i64>,
 ) -> Result<Vec<Hit>, LogIndexError> {
-    let mut newest: Newest<usize> = Newest::new(search, floor);
+    let mut top: Top<usize> = Top::new(search.order, search.limit, floor);
     let mut found: Vec<Found> = Vec::new();
     scan_tail(entries, search, |time, envelope, record, chunk| {
-        if newest.is_wanted(time) {
-            newest.push(time, found.len());
+        if top.is_wanted(time) {
+            top.push(time, found.len());
             let envelope = Arc::clone(envelope);
             found.push(Found { envelope, encoded: chunk.slice_ref(record.bytes()) });
         }
     })?;
-    let places = newest.finish();
+    let places = top.finish();
     let hits = places
         .into_iter()
         .filter_map(|(time, place)| Some(Hit { time, found: found.get(place)?.clone() }));
@@ -437,7 +395,7 @@ fn visit_window(
 ) -> Result<(), LogIndexError> {
     let failed = |what| LogIndexError::index(what, &opened.folder);
     let (weight, is_exact) = weight(opened, search)?;
-    for segment in segments_newest_first(opened, &search.time)? {
+    for segment in segments_in_order(opened, search)? {
         check(search.deadline)?;
         let severities = segment.reader.fast_fields().u64(SEVERITY).map_err(failed("read"))?;
         let mut see = |time, doc| {

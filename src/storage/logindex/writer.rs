@@ -21,7 +21,7 @@ use crate::data::Batch;
 const MIN_MEMORY_BYTES: usize = 16_000_000;
 
 /// Segments of more records are not merged any more.
-const MAX_MERGED_RECORDS: usize = 500_000;
+const MAX_MERGED_RECORDS: usize = 200_000;
 
 /// So many segments of about one size are merged into one.
 const MERGED_SEGMENTS: usize = 8;
