@@ -17,10 +17,15 @@
     )
 )]
 
+pub mod api;
 pub mod codec;
+pub mod component;
 pub mod config;
 pub mod data;
+pub mod exporters;
+pub mod extensions;
 pub mod net;
 pub mod query;
+pub mod receivers;
 pub mod storage;
 pub mod telemetry;

@@ -187,6 +187,7 @@ impl Surface {
     }
 
     /// Whether the client may ask at all.
+    #[expect(clippy::result_large_err, reason = "the error is the answer")]
     fn check(&self, request: &Request<Incoming>) -> Result<(), Response<Body>> {
         let headers = request.headers();
         let authority = request.uri().authority().map(http::uri::Authority::as_str);

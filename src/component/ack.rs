@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
 use crate::telemetry::Live;
@@ -49,11 +49,13 @@ impl Answer {
 /// A share in the answer to a request, and the records that are on their way with it.
 ///
 /// Shares are made by [`Ack::share`] and [`Ack::split`]; the request is answered with the worst
-/// outcome once all are gone. Dropped unanswered, a share says [`Outcome::Retry`].
+/// outcome once all are gone. Dropped unanswered, a share says [`Outcome::Retry`], and its records
+/// are counted as dropped for want of an answer. After [`Ack::join`] it stands for several
+/// requests.
 #[must_use = "a share that is dropped unanswered asks for a retry"]
 #[derive(Debug)]
 pub struct Ack {
-    promise: Option<Arc<Promise>>,
+    promises: SmallVec<[Arc<Promise>; 1]>,
     live: Live,
 }
 
@@ -64,23 +66,38 @@ pub type Acks = SmallVec<[Ack; 1]>;
 pub fn promise(live: Live) -> (Ack, oneshot::Receiver<Answer>) {
     let (sender, receiver) = oneshot::channel();
     let state = State { worst: Answer::DELIVERED, sender: Some(sender) };
-    (Ack { promise: Some(Arc::new(Promise { state: Mutex::new(state) })), live }, receiver)
+    let promise = Arc::new(Promise { state: Mutex::new(state) });
+    (Ack { promises: smallvec![promise], live }, receiver)
 }
 
 impl Ack {
     /// A share that nobody waits for: it only counts `live` as in flight.
-    pub const fn detached(live: Live) -> Self {
-        Self { promise: None, live }
+    pub fn detached(live: Live) -> Self {
+        Self { promises: SmallVec::new(), live }
     }
 
     /// Another share in the same answer, with records of its own.
     pub fn share(&self, live: Live) -> Self {
-        Self { promise: self.promise.clone(), live }
+        Self { promises: self.promises.clone(), live }
     }
 
     /// Splits off a share for `num_records` of this one's records, at most all of them.
     pub fn split(&mut self, num_records: usize) -> Self {
-        Self { promise: self.promise.clone(), live: self.live.split(num_records) }
+        Self { promises: self.promises.clone(), live: self.live.split(num_records) }
+    }
+
+    /// Makes one share of several; its records are counted anew, by `live`.
+    pub fn join(acks: Acks, live: Live) -> Self {
+        let mut promises = SmallVec::new();
+        for mut ack in acks {
+            drop(ack.live.take());
+            for promise in ack.promises.drain(..) {
+                if !promises.iter().any(|other| Arc::ptr_eq(other, &promise)) {
+                    promises.push(promise);
+                }
+            }
+        }
+        Self { promises, live }
     }
 
     /// The number of records that are counted in flight with this share.
@@ -96,36 +113,38 @@ impl Ack {
 
     /// Answers with `outcome` and no reason.
     pub fn answer(self, outcome: Outcome) {
-        self.answer_with(Answer { outcome, reason: None, retry_after: None });
+        self.answer_with(&Answer { outcome, reason: None, retry_after: None });
     }
 
     /// Answers for these records; ends their being in flight.
-    pub fn answer_with(mut self, answer: Answer) {
-        if let Some(promise) = self.promise.take() {
+    pub fn answer_with(mut self, answer: &Answer) {
+        drop(self.live.take());
+        for promise in self.promises.drain(..) {
             promise.note(answer);
         }
     }
 
-    /// Answers the client at once, as taken; the records stay counted in flight.
+    /// Answers the clients at once, as taken; the records stay counted in flight.
     pub fn detach(mut self) -> Self {
         let live = self.live.take();
-        if let Some(promise) = self.promise.take() {
-            promise.note(Answer::DELIVERED);
+        for promise in self.promises.drain(..) {
+            promise.note(&Answer::DELIVERED);
         }
-        Self { promise: None, live }
+        Self { promises: SmallVec::new(), live }
     }
 
     /// Whether a client waits for the answer.
     #[must_use]
-    pub const fn is_awaited(&self) -> bool {
-        self.promise.is_some()
+    pub fn is_awaited(&self) -> bool {
+        !self.promises.is_empty()
     }
 }
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if let Some(promise) = self.promise.take() {
-            promise.note(Answer { outcome: Outcome::Retry, reason: None, retry_after: None });
+        self.live.take().lose();
+        for promise in self.promises.drain(..) {
+            promise.note(&Answer { outcome: Outcome::Retry, reason: None, retry_after: None });
         }
     }
 }
@@ -143,10 +162,10 @@ struct State {
 }
 
 impl Promise {
-    fn note(&self, answer: Answer) {
+    fn note(&self, answer: &Answer) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if answer.outcome > state.worst.outcome {
-            state.worst = answer;
+            state.worst = answer.clone();
         }
     }
 }
@@ -176,7 +195,7 @@ mod tests {
     fn worst_share_decides_when_all_are_gone() {
         let (mut ack, mut answer) = promise(Live::none());
         let second = ack.split(0);
-        ack.answer_with(Answer::new(Outcome::Rejected, "bad"));
+        ack.answer_with(&Answer::new(Outcome::Rejected, "bad"));
         assert!(answer.try_recv().is_err());
         second.answer(Outcome::Delivered);
         let answer = answer.try_recv().unwrap();

@@ -9,7 +9,7 @@ use super::message::Cause;
 use super::{Budget, ClientAuth, Extension, ServerAuth};
 use crate::config::{ComponentId, PipelineId};
 use crate::data::Signal;
-use crate::telemetry::{Clock, Metrics, Status};
+use crate::telemetry::{Clock, Ledger, Metrics, Status};
 
 /// Why a component cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,14 @@ impl Extensions {
             .ok_or_else(|| BuildError::NotAnAuthenticator { id: id.clone(), role: "requests" })
     }
 
+    /// The ids of the running extensions, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&ComponentId> {
+        let mut ids: Vec<_> = self.running.keys().collect();
+        ids.sort();
+        ids
+    }
+
     fn extension(&self, id: &ComponentId) -> Result<&Arc<dyn Extension>, BuildError> {
         self.running.get(id).ok_or_else(|| BuildError::NoSuchExtension { id: id.clone() })
     }
@@ -110,6 +118,8 @@ pub struct Host {
     pub metrics: Metrics,
     /// Pipelines, queues, health and recent errors.
     pub status: Status,
+    /// The accounts of records.
+    pub ledger: Ledger,
     /// The engine's clock.
     pub clock: Clock,
     /// The memory budget.

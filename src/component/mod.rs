@@ -16,12 +16,12 @@ pub use context::{BuildContext, BuildError, Extensions, Host, Output, Shard};
 pub use listen::{Endpoint, Inlet, Intake, Listener, Listeners, Pressure, Transport};
 pub use memory::{Budget, Charge};
 pub use message::{
-    Durability, ExportError, Held, Lane, Payload, Prepared, Rejection, Request, Sent,
+    Cause, Durability, ExportError, Held, Lane, Payload, Prepared, Rejection, Request, Sent,
 };
 pub use outbox::{Dropped, Emission, Outbox};
 pub use registry::{
     Kind, LoadedConnector, LoadedExporter, LoadedExtension, LoadedProcessor, LoadedReceiver,
-    Registered, Registry,
+    Registered, Registry, lookup,
 };
 pub use traits::{
     ConnectorConfig, DriverSettings, Exporter, ExporterConfig, Extension, ExtensionConfig, Flush,

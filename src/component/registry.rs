@@ -9,7 +9,7 @@ use super::{
     Extension, ExtensionConfig, Host, Processor, ProcessorConfig, Receiver, ReceiverConfig,
     Sharding, Stability,
 };
-use crate::config::{Diagnostic, Loaded, Node, from_node};
+use crate::config::{Diagnostic, Node, Read, read};
 use crate::data::Signal;
 
 /// The kinds of components; each is a section of the file.
@@ -42,7 +42,8 @@ impl Kind {
 }
 
 type BuildFn<T> = Arc<dyn Fn(&BuildContext) -> Result<T, BuildError> + Send + Sync>;
-type LoadFn<T> = fn(&Node) -> Result<Loaded<T>, Vec<Diagnostic>>;
+type BuildExtensionFn = Arc<dyn Fn(&Host) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync>;
+type LoadFn<T> = fn(&Node, &str) -> Result<Read<T>, Vec<Diagnostic>>;
 
 /// A receiver's settings, read and ready to build from.
 #[derive(Clone)]
@@ -141,7 +142,7 @@ impl LoadedExporter {
 pub struct LoadedExtension {
     /// The addresses that the engine binds for it.
     pub endpoints: Vec<Endpoint>,
-    build: Arc<dyn Fn(&Host) -> Result<Arc<dyn Extension>, BuildError> + Send + Sync>,
+    build: BuildExtensionFn,
 }
 
 impl LoadedExtension {
@@ -174,23 +175,18 @@ pub struct Registered<T> {
 }
 
 impl<T> Registered<T> {
-    /// Reads a component's settings from the body of its node, the driver's keys taken out.
+    /// Reads a component's settings from the body of its node, the driver's keys taken out;
+    /// `path` names it in messages.
     ///
     /// # Errors
     ///
     /// Fails with everything that is wrong in the body, each with its place.
-    pub fn load(&self, body: &Node) -> Result<Loaded<T>, Vec<Diagnostic>> {
+    pub fn load(&self, body: &Node, path: &str) -> Result<Read<T>, Vec<Diagnostic>> {
         let mut body = body.clone();
-        let mut problems = Vec::new();
         for (under, keys) in self.split {
-            if let Err(problem) = body.split_off(under, keys) {
-                problems.push(problem);
-            }
+            body.split_off(keys, under);
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        (self.load)(&body)
+        (self.load)(&body, path)
     }
 
     /// Whether a file may call it `name`.
@@ -317,8 +313,9 @@ fn same(signals: &[Signal]) -> Vec<(Signal, Signal)> {
 
 fn load_receiver<C: ReceiverConfig>(
     body: &Node,
-) -> Result<Loaded<LoadedReceiver>, Vec<Diagnostic>> {
-    Ok(from_node::<C>(body)?.map(|config| LoadedReceiver {
+    path: &str,
+) -> Result<Read<LoadedReceiver>, Vec<Diagnostic>> {
+    Ok(read::<C>(body, path)?.map(|config| LoadedReceiver {
         endpoints: config.endpoints(),
         build: Arc::new(move |context| config.build(context)),
     }))
@@ -326,8 +323,9 @@ fn load_receiver<C: ReceiverConfig>(
 
 fn load_processor<C: ProcessorConfig>(
     body: &Node,
-) -> Result<Loaded<LoadedProcessor>, Vec<Diagnostic>> {
-    Ok(from_node::<C>(body)?.map(|config| {
+    path: &str,
+) -> Result<Read<LoadedProcessor>, Vec<Diagnostic>> {
+    Ok(read::<C>(body, path)?.map(|config| {
         let for_limit = config.clone();
         LoadedProcessor {
             sharding: config.sharding(),
@@ -340,8 +338,9 @@ fn load_processor<C: ProcessorConfig>(
 
 fn load_connector<C: ConnectorConfig>(
     body: &Node,
-) -> Result<Loaded<LoadedConnector>, Vec<Diagnostic>> {
-    Ok(from_node::<C>(body)?.map(|config| LoadedConnector {
+    path: &str,
+) -> Result<Read<LoadedConnector>, Vec<Diagnostic>> {
+    Ok(read::<C>(body, path)?.map(|config| LoadedConnector {
         sharding: config.sharding(),
         build: Arc::new(move |context| config.build(context)),
     }))
@@ -349,8 +348,9 @@ fn load_connector<C: ConnectorConfig>(
 
 fn load_exporter<C: ExporterConfig>(
     body: &Node,
-) -> Result<Loaded<LoadedExporter>, Vec<Diagnostic>> {
-    Ok(from_node::<C>(body)?.map(|config| {
+    path: &str,
+) -> Result<Read<LoadedExporter>, Vec<Diagnostic>> {
+    Ok(read::<C>(body, path)?.map(|config| {
         let for_driver = config.clone();
         LoadedExporter {
             driver_defaults: C::driver_defaults(),
@@ -362,8 +362,9 @@ fn load_exporter<C: ExporterConfig>(
 
 fn load_extension<C: ExtensionConfig>(
     body: &Node,
-) -> Result<Loaded<LoadedExtension>, Vec<Diagnostic>> {
-    Ok(from_node::<C>(body)?.map(|config| LoadedExtension {
+    path: &str,
+) -> Result<Read<LoadedExtension>, Vec<Diagnostic>> {
+    Ok(read::<C>(body, path)?.map(|config| LoadedExtension {
         endpoints: config.endpoints(),
         build: Arc::new(move |host| config.build(host)),
     }))

@@ -13,5 +13,5 @@ pub use clock::{Clock, ManualClock};
 pub use ledger::{ExporterLedger, Ledger, Live, PipelineLedger};
 pub use logs::{LogError, LogFormat, LogSettings, init_logs};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
-pub use status::{Health, Phase, RecentError, Status};
+pub use status::{ComponentStatus, Phase, RecentError, Status};
 pub use throttle::Throttle;

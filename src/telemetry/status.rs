@@ -23,11 +23,13 @@ pub enum Phase {
 
 /// How a component is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct ComponentStatus {
+    /// Which component.
+    pub component: String,
     /// Since when it fails, if it does.
     pub failing_since: Option<Time>,
     /// What failed last, also when that is over.
-    pub last_error: Option<String>,
+    pub why: Option<String>,
 }
 
 /// Something that went wrong.
@@ -51,7 +53,7 @@ pub struct Status {
 #[derive(Debug, Default)]
 struct Board {
     phase: Phase,
-    components: BTreeMap<String, Health>,
+    components: BTreeMap<String, ComponentStatus>,
     errors: VecDeque<RecentError>,
 }
 
@@ -80,21 +82,16 @@ impl Status {
 
     /// `component` works.
     pub fn set_up(&self, component: &str) {
-        self.with(|board| match board.components.get_mut(component) {
-            Some(health) => health.failing_since = None,
-            None => {
-                board.components.insert(component.to_owned(), Health::default());
-            }
-        });
+        self.with(|board| board.component(component).failing_since = None);
     }
 
     /// `component` does not work now, and tries again.
     pub fn set_failing(&self, component: &str, message: &str) {
         let now = self.clock.now();
         self.with(|board| {
-            let health = board.components.entry(component.to_owned()).or_default();
-            health.failing_since.get_or_insert(now);
-            health.last_error = Some(message.to_owned());
+            let status = board.component(component);
+            status.failing_since.get_or_insert(now);
+            status.why = Some(message.to_owned());
         });
     }
 
@@ -113,10 +110,16 @@ impl Status {
         });
     }
 
-    /// How each component is that said so.
+    /// Whether everything runs and takes in.
     #[must_use]
-    pub fn components(&self) -> BTreeMap<String, Health> {
-        self.with(|board| board.components.clone())
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Ready
+    }
+
+    /// How each component is that said so, by name.
+    #[must_use]
+    pub fn components(&self) -> Vec<ComponentStatus> {
+        self.with(|board| board.components.values().cloned().collect())
     }
 
     /// The errors that are kept, oldest first.
@@ -127,6 +130,15 @@ impl Status {
 
     fn with<T>(&self, work: impl FnOnce(&mut Board) -> T) -> T {
         work(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Board {
+    fn component(&mut self, name: &str) -> &mut ComponentStatus {
+        self.components.entry(name.to_owned()).or_insert_with(|| ComponentStatus {
+            component: name.to_owned(),
+            ..ComponentStatus::default()
+        })
     }
 }
 
@@ -143,11 +155,12 @@ mod tests {
         status.set_failing("otlp", "refused");
         manual.advance(Duration::from_nanos(5));
         status.set_failing("otlp", "timeout");
-        let health = status.components()["otlp"].clone();
-        assert_eq!(health.failing_since, Some(Time::from_unix_nanos(1)));
-        assert_eq!(health.last_error.as_deref(), Some("timeout"));
+        let otlp = &status.components()[0];
+        assert_eq!(otlp.component, "otlp");
+        assert_eq!(otlp.failing_since, Some(Time::from_unix_nanos(1)));
+        assert_eq!(otlp.why.as_deref(), Some("timeout"));
         status.set_up("otlp");
-        assert_eq!(status.components()["otlp"].failing_since, None);
+        assert_eq!(status.components()[0].failing_since, None);
     }
 
     #[test]

@@ -19,8 +19,11 @@ use crate::config::{self, Refused};
 use crate::net::{Body, html as html_response, json, text};
 use view::View;
 
-/// The pages: name, path, what it shows.
-const PAGES: [(&str, &str, fn(&View) -> Value); 5] = [
+/// Name, path, and what it shows.
+type Page = (&'static str, &'static str, fn(&View) -> Value);
+
+/// The pages.
+const PAGES: [Page; 5] = [
     ("service", "/debug/servicez", View::service),
     ("pipelines", "/debug/pipelinez", View::pipelines),
     ("extensions", "/debug/extensionz", View::extensions),
