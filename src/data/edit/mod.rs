@@ -1,5 +1,6 @@
 //! Edits of batches: each makes a new batch, and copies only what changes.
 
+mod assemble;
 mod attributes_mut;
 mod concat;
 mod decoded;

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::super::wire::Fields;
 use super::super::{Batch, Item, Record};
+use super::assemble::{Assembler, Envelope, Sink, for_each_record};
 use super::walk::resource_of;
 
 /// The number of the field that holds resources' groups in a request.
 const RESOURCES: u32 = 1;
 
 impl Batch {
-    /// Divides the records into `num_shards` batches; `shard` is called once with each record and
-    /// says which, the remainder counts. Each piece carries all parts of the whole.
+    /// Divides the records into `num_shards` batches, in one pass; `shard` is called once with each
+    /// record and says which, the remainder counts. Each piece carries all parts of the whole. If
+    /// all go to one shard it shares the memory.
     #[must_use]
     pub fn partition<'a>(
         &'a self,
@@ -24,12 +26,23 @@ impl Batch {
         let num_shards = num_shards.max(1);
         let mut shards: Vec<usize> = Vec::with_capacity(self.num_records());
         self.for_each(|item| shards.push(shard(item) % num_shards));
-        (0..num_shards)
-            .map(|wanted| {
-                let mut next = shards.iter();
-                self.retain(|_| next.next() == Some(&wanted))
-            })
-            .collect()
+        if let Some(only) = shards.first()
+            && shards.iter().all(|shard| shard == only)
+        {
+            let nothing = || self.with_chunks(SmallVec::new(), 0);
+            return (0..num_shards)
+                .map(|shard| if shard == *only { self.clone() } else { nothing() })
+                .collect();
+        }
+        let capacity = self.size_bytes() / num_shards * 5 / 4;
+        let mut partitioner = Partitioner {
+            shards: shards.into_iter(),
+            pieces: (0..num_shards).map(|_| Assembler::with_capacity(capacity)).collect(),
+        };
+        for chunk in self.chunks() {
+            for_each_record(self.signal(), chunk, &mut partitioner);
+        }
+        partitioner.pieces.iter_mut().map(|piece| self.of_piece(piece)).collect()
     }
 
     /// Calls `visit` with each record in order.
@@ -54,9 +67,8 @@ impl Batch {
         for (chunk, pinned) in self.pinned_chunks() {
             for field in Fields::new(chunk).filter(|field| field.number == RESOURCES) {
                 let piece = chunk.slice(field.start..field.end);
-                let num_records = self
-                    .with_chunks(smallvec::smallvec![(piece.clone(), pinned)], 0)
-                    .count_records();
+                let num_records =
+                    self.with_chunks(smallvec![(piece.clone(), pinned)], 0).count_records();
                 if num_records == 0 {
                     continue;
                 }
@@ -73,6 +85,13 @@ impl Batch {
         groups.into_iter().map(|group| self.with_chunks(group.chunks, group.num_records)).collect()
     }
 
+    fn of_piece(&self, piece: &mut Assembler) -> Self {
+        let (bytes, num_records) = piece.take();
+        let length = bytes.len();
+        let chunks = if num_records == 0 { SmallVec::new() } else { smallvec![(bytes, length)] };
+        self.with_chunks(chunks, num_records)
+    }
+
     fn count_records(&self) -> usize {
         let mut num_records = 0;
         self.for_each(|_| num_records += 1);
@@ -84,4 +103,21 @@ impl Batch {
 struct Group {
     chunks: SmallVec<[(Bytes, usize); 1]>,
     num_records: usize,
+}
+
+struct Partitioner {
+    shards: std::vec::IntoIter<usize>,
+    pieces: Vec<Assembler>,
+}
+
+impl Sink for Partitioner {
+    fn record(&mut self, path: &[Envelope<'_>], field: &[u8]) {
+        if let Some(piece) = self.shards.next().and_then(|shard| self.pieces.get_mut(shard)) {
+            piece.push(path, field);
+        }
+    }
+
+    fn leave(&mut self, depth: usize) {
+        self.pieces.iter_mut().for_each(|piece| piece.close(depth));
+    }
 }

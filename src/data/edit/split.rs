@@ -1,11 +1,10 @@
 //! Cutting a batch into pieces of limited size.
 
 use bytes::Bytes;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
-use super::super::wire::{Fields, Mark, Writer, bytes_field_len};
-use super::super::{Batch, Signal};
-use super::walk::is_child;
+use super::super::Batch;
+use super::assemble::{Assembler, Envelope, Sink, for_each_record};
 
 impl Batch {
     /// Cuts the batch into pieces of at most `max_records` records and `max_bytes` bytes, in order;
@@ -18,18 +17,10 @@ impl Batch {
         if self.num_records() <= max_records && self.size_bytes() <= max_bytes {
             return vec![self.clone()];
         }
-        let mut splitter = Splitter {
-            max_records,
-            max_bytes,
-            leaf_level: if self.signal() == Signal::Metrics { 5 } else { 3 },
-            pieces: Vec::new(),
-            path: SmallVec::new(),
-            writer: Writer::with_capacity(max_bytes.min(self.size_bytes())),
-            marks: SmallVec::new(),
-            num_records: 0,
-        };
+        let mut splitter =
+            Splitter { max_records, max_bytes, pieces: Vec::new(), piece: Assembler::default() };
         for chunk in self.chunks() {
-            splitter.message(0, chunk);
+            for_each_record(self.signal(), chunk, &mut splitter);
         }
         splitter.finish_piece();
         splitter
@@ -43,97 +34,32 @@ impl Batch {
     }
 }
 
-/// An envelope that records are in: what is written of it into each piece.
-struct Envelope<'a> {
-    number: u32,
-    length: usize,
-    header: SmallVec<[&'a [u8]; 2]>,
-}
-
-impl Envelope<'_> {
-    /// An upper bound of what it takes in a piece besides its records.
-    fn overhead(&self) -> usize {
-        let header: usize = self.header.iter().map(|field| field.len()).sum();
-        header + bytes_field_len(self.number, self.length) - self.length
-    }
-}
-
-struct Splitter<'a> {
+struct Splitter {
     max_records: usize,
     max_bytes: usize,
-    leaf_level: usize,
     pieces: Vec<(Bytes, usize)>,
-    /// The envelopes around where we are.
-    path: SmallVec<[Envelope<'a>; 4]>,
-    writer: Writer,
-    /// The envelopes of `path` that the piece has open.
-    marks: SmallVec<[Mark; 4]>,
-    num_records: usize,
+    piece: Assembler,
 }
 
-impl<'a> Splitter<'a> {
-    fn message(&mut self, level: usize, message: &'a [u8]) {
-        for field in Fields::new(message).filter(|field| is_child(level, field.number)) {
-            if level + 1 == self.leaf_level {
-                self.record(message.get(field.start..field.end).unwrap_or_default());
-                continue;
-            }
-            let inner = field.bytes();
-            self.path.push(Envelope {
-                number: field.number,
-                length: inner.len(),
-                header: header(level + 1, inner),
-            });
-            self.message(level + 1, inner);
-            self.path.pop();
-            if self.marks.len() > self.path.len()
-                && let Some(mark) = self.marks.pop()
-            {
-                self.writer.end(mark);
-            }
+impl Splitter {
+    fn finish_piece(&mut self) {
+        if self.piece.num_records() > 0 {
+            self.pieces.push(self.piece.take());
         }
     }
+}
 
-    fn record(&mut self, field: &[u8]) {
-        let unopened = self.path.get(self.marks.len()..).unwrap_or_default();
-        let overhead: usize = unopened.iter().map(Envelope::overhead).sum();
-        let is_full = self.num_records >= self.max_records
-            || self.writer.len() + overhead + field.len() > self.max_bytes;
-        if is_full && self.num_records > 0 {
+impl Sink for Splitter {
+    fn record(&mut self, path: &[Envelope<'_>], field: &[u8]) {
+        if self.piece.num_records() >= self.max_records
+            || self.piece.size_with(path, field) > self.max_bytes
+        {
             self.finish_piece();
         }
-        for envelope in self.path.iter().skip(self.marks.len()) {
-            let mark = self.writer.begin_about(envelope.number, envelope.length);
-            envelope.header.iter().for_each(|field| self.writer.raw(field));
-            self.marks.push(mark);
-        }
-        self.writer.raw(field);
-        self.num_records += 1;
+        self.piece.push(path, field);
     }
 
-    fn finish_piece(&mut self) {
-        while let Some(mark) = self.marks.pop() {
-            self.writer.end(mark);
-        }
-        if self.num_records > 0 {
-            let piece = Bytes::copy_from_slice(self.writer.as_slice());
-            self.pieces.push((piece, self.num_records));
-        }
-        self.writer.clear();
-        self.num_records = 0;
+    fn leave(&mut self, depth: usize) {
+        self.piece.close(depth);
     }
-}
-
-/// The fields of an envelope that are not what it is around; neighbours as one.
-fn header(level: usize, message: &[u8]) -> SmallVec<[&[u8]; 2]> {
-    let mut header: SmallVec<[&[u8]; 2]> = SmallVec::new();
-    let mut start = 0;
-    for field in Fields::new(message) {
-        if is_child(level, field.number) {
-            header.extend(message.get(start..field.start).filter(|run| !run.is_empty()));
-            start = field.end;
-        }
-    }
-    header.extend(message.get(start..).filter(|run| !run.is_empty()));
-    header
 }

@@ -61,11 +61,16 @@ impl Default for Place<'_> {
     }
 }
 
+/// The fields that lead down from `level`, as bits.
+#[inline]
+pub(super) fn children(level: usize) -> u32 {
+    CHILDREN.get(level).copied().unwrap_or_default()
+}
+
 /// Whether the field called `number` at `level` leads down.
 #[inline]
 pub(super) fn is_child(level: usize, number: u32) -> bool {
-    let mask = CHILDREN.get(level).copied().unwrap_or_default();
-    number < u32::BITS && mask & (1 << number) != 0
+    number < u32::BITS && children(level) & (1 << number) != 0
 }
 
 /// What was found in a message.
@@ -112,9 +117,9 @@ impl<F> Walk<'_, F> {
             _ => {}
         }
         let mut total = Outcome::default();
-        let children = CHILDREN.get(level).copied().unwrap_or_default();
+        let mask = children(level);
         let mut search = Search::new(message);
-        while let Some(field) = search.hit(|tag| tag < 256 && children >> (tag >> 3) & 1 != 0) {
+        while let Some(field) = search.hit(|tag| tag < 256 && mask >> (tag >> 3) & 1 != 0) {
             if level == 3 {
                 place.kind = DataKind::of_field(field.number).unwrap_or(DataKind::Gauge);
             }

@@ -544,14 +544,14 @@ proptest! {
         for metric in scopes.flat_map(|scope| &mut scope.metrics) {
             metric.name.clone_from(&text);
             metric.unit.push_str("By");
-            change_points(metric.data.as_mut());
+            change_points(&mut metric.data);
         }
         prop_assert_eq!(normal_batch(&edited), request.encode_to_vec());
     }
 }
 
 /// Value 5 for numbers, start time 3, cumulative.
-fn change_points(data: Option<&mut Data>) {
+fn change_points(data: &mut Option<Data>) {
     use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt;
     match data {
         None => {}
