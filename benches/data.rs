@@ -225,7 +225,17 @@ fn views(criterion: &mut Criterion) {
             found.count()
         });
     });
-    group.bench_function("every_field", |bencher| {
+    group.bench_function("every_field/at_once", |bencher| {
+        bencher.iter(|| {
+            for item in black_box(&batch).logs().items() {
+                let all = black_box(item.record.read());
+                for attribute in all.attributes.iter() {
+                    black_box(attribute);
+                }
+            }
+        });
+    });
+    group.bench_function("every_field/one_by_one", |bencher| {
         bencher.iter(|| {
             for item in black_box(&batch).logs().items() {
                 let record = item.record;

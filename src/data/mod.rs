@@ -8,6 +8,7 @@ mod context;
 mod door;
 mod edit;
 mod envelope;
+mod fields;
 mod ids;
 mod logs;
 mod metrics;
@@ -37,6 +38,7 @@ pub use edit::{
 pub use envelope::{
     Element, Item, Logs, Metrics, Point, Record, ResourceGroup, ScopeGroup, Spans, Telemetry,
 };
+pub use fields::{LogFields, SpanFields};
 pub use ids::{SpanId, TraceId, parse_hex, push_hex};
 pub use logs::LogRecord;
 pub use metrics::{

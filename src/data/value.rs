@@ -51,6 +51,17 @@ impl<'a> Value<'a> {
     #[must_use]
     #[inline]
     pub fn read(message: &'a [u8]) -> Self {
+        // What most values are: one member that is short text or a number.
+        match message {
+            [0x0a, length, text @ ..] if *length < 0x80 && usize::from(*length) == text.len() => {
+                return Self::Str(text_of(text));
+            }
+            [0x10, flag] => return Self::Bool(*flag != 0),
+            [0x21, number @ ..] if let Ok(bytes) = <[u8; 8]>::try_from(number) => {
+                return Self::Double(f64::from_le_bytes(bytes));
+            }
+            _ => {}
+        }
         Fields::new(message).find_map(|field| Self::member(&field)).unwrap_or_default()
     }
 
