@@ -272,6 +272,14 @@ impl Batch {
         })
     }
 
+    /// The records of any signal, in order.
+    pub fn records(&self) -> impl Iterator<Item = Item<'_, Record<'_>>> {
+        let logs = self.logs().items().map(|item| item.map(Record::Log));
+        let spans = self.spans().items().map(|item| item.map(Record::Span));
+        let points = self.points().map(|item| item.map(Record::Point));
+        logs.chain(spans).chain(points)
+    }
+
     fn telemetry<'a, E: Element<'a>>(&'a self, signal: Signal) -> Telemetry<'a, E> {
         let chunks = if self.signal() == signal { self.chunks() } else { &[] };
         Telemetry { chunks, element: PhantomData }

@@ -72,7 +72,8 @@ impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
         true
     }
 
-    /// Takes out the attributes for which `keep` does not hold; returns whether there were any.
+    /// Takes out the attributes for which `keep` does not hold, a name that is there more than once
+    /// with all its values; returns whether there were any.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, Value<'_>) -> bool) -> bool {
         let current = self.message.current();
         let attributes = Attributes::new(&current, self.number);

@@ -30,6 +30,7 @@ proptest! {
             let _ = item.record.time();
         });
         prop_assert_eq!(batch.num_records(), num_records);
+        prop_assert_eq!(batch.records().count(), num_records);
     }
 
     #[test]
