@@ -163,3 +163,54 @@ impl ClientKeepalive {
         Some((time, self.timeout.get(), self.permit_without_stream))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Node, from_node, render};
+
+    fn read(text: &str) -> Result<OtlpConfig, String> {
+        let node = Node::parse("a.yaml", text).unwrap();
+        from_node(&node, "exporters::otlp").map_err(|problems| render(&problems))
+    }
+
+    #[test]
+    fn endpoint_is_address_or_url_and_tls_is_on() {
+        for (text, server) in [
+            ("endpoint: collector:4317", "https://collector:4317/"),
+            ("{endpoint: 'collector:4317', tls: {insecure: true}}", "http://collector:4317/"),
+            ("{endpoint: 'http://collector:1', tls: {insecure: true}}", "http://collector:1/"),
+            ("{endpoint: 'https://collector:1', tls: {insecure: true}}", "https://collector:1/"),
+            ("endpoint: dns:///collector:4317", "https://collector:4317/"),
+            ("endpoint: '[::1]:4317'", "https://[::1]:4317/"),
+        ] {
+            assert_eq!(read(text).unwrap().server().unwrap().to_string(), server, "{text}");
+        }
+        let error = read("{}").unwrap().server().unwrap_err();
+        assert_eq!(error.to_string(), "`endpoint` is missing");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let config = read("{endpoint: 'a:1', compression: zlib}").unwrap();
+        assert!(config.compression().unwrap_err().to_string().contains("not zlib"));
+        let error = read("compression: lz4").unwrap_err();
+        assert!(error.contains("lz4"), "{error}");
+        let error = read("middlewares: [{id: a}]").unwrap_err();
+        assert!(error.contains("middlewares"), "{error}");
+        let error = read("balancer_name: weighted").unwrap_err();
+        assert!(error.contains("weighted"), "{error}");
+        let config = read("authority: 'a b'").unwrap();
+        assert!(config.authority().unwrap_err().to_string().contains("`a b`"));
+    }
+
+    #[test]
+    fn pings_are_not_more_often_than_servers_bear() {
+        let config = read("keepalive: {time: 1s, timeout: 3s}").unwrap();
+        let (time, timeout, while_idle) = config.keepalive.get().unwrap().pings().unwrap();
+        assert_eq!((time.as_secs(), timeout.as_secs(), while_idle), (10, 3, false));
+        assert!(
+            read("keepalive: {timeout: 3s}").unwrap().keepalive.get().unwrap().pings().is_none()
+        );
+    }
+}

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,21 +8,29 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 };
 use prost::Message as _;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::super::test_server::TestServer;
 use super::exporter::{GrpcExporter, Parts};
 use crate::codec::compress::Compression;
 use crate::component::{ExportError, Exporter, Lane, Payload, Request, Sent};
+use crate::config::{ClientTls, Secret, ServerTls};
 use crate::data::{Parts as NoParts, Signal};
-use crate::net::{Body, Connector};
+use crate::net::{
+    Alpn, Body, ClientTlsConfig, Connector, Protocol, ServerOptions, ServerTlsConfig, Socket, serve,
+};
 
 async fn export(server: &TestServer) -> Result<Sent, ExportError> {
     export_to(&server.url(), Compression::None).await
 }
 
 fn exporter(server: &str, compression: Compression) -> GrpcExporter {
+    exporter_with(Connector::new(None, Duration::from_secs(5)), server, compression)
+}
+
+fn exporter_with(connector: Connector, server: &str, compression: Compression) -> GrpcExporter {
     let parts = Parts {
-        connector: Connector::new(None, Duration::from_secs(5)),
+        connector,
         server: server.parse().unwrap(),
         authority: Some("collector.example:1".parse().unwrap()),
         headers: HeaderMap::from_iter([(
@@ -36,15 +45,18 @@ fn exporter(server: &str, compression: Compression) -> GrpcExporter {
     GrpcExporter::try_new(parts, Signal::Logs).unwrap()
 }
 
-async fn export_to(server: &str, compression: Compression) -> Result<Sent, ExportError> {
-    let request = Request {
+fn request() -> Request {
+    Request {
         lane: Lane::Any,
         num_records: 1,
         size_bytes: 3,
         parts: NoParts::new(),
         payload: Payload::Bytes(Bytes::from_static(b"abc")),
-    };
-    exporter(server, compression).send(&request).await
+    }
+}
+
+async fn export_to(server: &str, compression: Compression) -> Result<Sent, ExportError> {
+    exporter(server, compression).send(&request()).await
 }
 
 fn trailers(status: u32, details: Option<&str>) -> HeaderMap {
@@ -183,4 +195,54 @@ async fn hanging_server_is_left_when_the_caller_gives_up() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let call = export_to(&address, Compression::None);
     assert!(tokio::time::timeout(Duration::from_millis(200), call).await.is_err());
+}
+
+/// An authority's certificate, and one that it gave to `localhost` with its key, in PEM.
+fn certificates() -> (String, String, String) {
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    (authority.pem(), certificate.pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_servers_are_checked() {
+    let (authority, certificate, key) = certificates();
+    let settings = ServerTls {
+        cert_pem: Some(Secret::new(certificate)),
+        key_pem: Some(Secret::new(key)),
+        ..ServerTls::default()
+    };
+    let tls = ServerTlsConfig::try_new(&settings, Alpn::Http2).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = ServerOptions {
+        protocol: Protocol::Http2,
+        tls: Some(Arc::new(tls)),
+        ..ServerOptions::default()
+    };
+    let handler = |_, _| async { answer(b"", trailers(0, None)) };
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve(Socket::Tcp(listener), options, handler, stop.clone()));
+    for (ca_pem, is_trusted) in [(Some(Secret::new(authority)), true), (None, false)] {
+        let settings = ClientTls { ca_pem, ..ClientTls::default() };
+        // Without authorities of its own a machine trusts nobody, which is refused earlier.
+        let Ok(tls) = ClientTlsConfig::try_new(&settings, &["h2"]) else { continue };
+        let connector = Connector::new(Some(Arc::new(tls)), Duration::from_secs(5));
+        let server = format!("https://localhost:{port}");
+        let exporter = exporter_with(connector, &server, Compression::None);
+        let sent = exporter.send(&request()).await;
+        if is_trusted {
+            assert_eq!(sent.unwrap(), Sent::DURABLE);
+        } else {
+            let Err(ExportError::Retry { source, .. }) = sent else { panic!("{sent:?}") };
+            assert_eq!(source.to_string(), format!("cannot agree on TLS with `localhost:{port}`"));
+        }
+    }
+    stop.cancel();
+    serving.await.unwrap();
 }

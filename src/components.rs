@@ -1,0 +1,50 @@
+//! The component types that a file may name: one line each.
+
+use crate::component::Registry;
+use crate::{exporters, extensions, receivers};
+
+/// All component types.
+#[must_use]
+pub fn builtin() -> Registry {
+    Registry::default()
+        .receiver::<receivers::otlp::Config>()
+        .exporter::<exporters::debug::DebugConfig>()
+        .exporter::<exporters::logindex::LogIndexConfig>()
+        .exporter::<exporters::nop::NopConfig>()
+        .exporter::<exporters::otlp::OtlpConfig>()
+        .exporter::<exporters::otlphttp::OtlpHttpConfig>()
+        .exporter::<exporters::prometheusremotewrite::RemoteWriteConfig>()
+        .extension::<extensions::basicauth::BasicAuthConfig>()
+        .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
+        .extension::<extensions::health_check::HealthCheckConfig>()
+        .extension::<extensions::pprof::PprofConfig>()
+        .extension::<extensions::zpages::ZpagesConfig>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Node, render};
+
+    #[test]
+    fn every_example_is_read() {
+        let registry = builtin();
+        let mut examples = Vec::new();
+        for (name, registered) in &registry.receivers {
+            let node = Node::parse(name, registered.example).unwrap();
+            examples.push((name, registered.load(&node, name).map(drop)));
+        }
+        for (name, registered) in &registry.exporters {
+            let mut node = Node::parse(name, registered.example).unwrap();
+            node.take_off(registered.driver_keys);
+            examples.push((name, registered.load(&node, name).map(drop)));
+        }
+        for (name, registered) in &registry.extensions {
+            let node = Node::parse(name, registered.example).unwrap();
+            examples.push((name, registered.load(&node, name).map(drop)));
+        }
+        for (name, read) in examples {
+            assert!(read.is_ok(), "{name}: {}", render(&read.unwrap_err()));
+        }
+    }
+}
