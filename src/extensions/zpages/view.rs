@@ -31,7 +31,7 @@ impl View {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": uptime.as_secs(),
-            "ready": self.host.status.is_ready(),
+            "phase": format!("{:?}", self.host.status.phase()).to_lowercase(),
             "memory": {
                 "used_bytes": budget.used_bytes(),
                 "door_bytes": budget.door_bytes(),
@@ -90,11 +90,11 @@ impl View {
         let components = self.host.status.components();
         components
             .iter()
-            .map(|component| {
+            .map(|(component, health)| {
                 json!({
-                    "component": component.component,
-                    "failing_since_unix_ms": component.failing_since.map(Time::as_unix_millis),
-                    "why": component.why,
+                    "component": component,
+                    "failing_since_unix_ms": health.failing_since.map(Time::as_unix_millis),
+                    "last_error": health.last_error,
                 })
             })
             .collect()
