@@ -36,7 +36,7 @@ mod tests {
         }
         for (name, registered) in &registry.exporters {
             let mut node = Node::parse(name, registered.example).unwrap();
-            node.take_off(registered.driver_keys);
+            let _ = node.take_off(registered.driver_keys);
             examples.push((name, registered.load(&node, name).map(drop)));
         }
         for (name, registered) in &registry.extensions {

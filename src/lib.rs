@@ -20,6 +20,7 @@
 pub mod api;
 pub mod codec;
 pub mod component;
+pub mod components;
 pub mod config;
 pub mod data;
 pub mod exporters;

@@ -15,7 +15,7 @@ use crate::component::{
 use crate::config::{self, Optional, Refused, ServerTls};
 use crate::data::Time;
 use crate::net::{Alpn, Body, ServerTlsConfig, json, text, with_type};
-use crate::telemetry::{Clock, Phase, Status};
+use crate::telemetry::{Clock, Status};
 
 /// Settings of `health_check`.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,7 +135,7 @@ impl Pages for Health {
         if self.path != "/" && uri.path() != self.path {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
-        let is_ready = self.status.phase() == Phase::Ready;
+        let is_ready = self.status.is_ready();
         let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         if let Some(own) = &self.response_body {
             let body = if is_ready { &own.healthy } else { &own.unhealthy };

@@ -90,11 +90,11 @@ impl View {
         let components = self.host.status.components();
         components
             .iter()
-            .map(|(component, health)| {
+            .map(|status| {
                 json!({
-                    "component": component,
-                    "failing_since_unix_ms": health.failing_since.map(Time::as_unix_millis),
-                    "last_error": health.last_error,
+                    "component": status.component,
+                    "failing_since_unix_ms": status.failing_since.map(Time::as_unix_millis),
+                    "last_error": status.why,
                 })
             })
             .collect()
