@@ -68,8 +68,7 @@ impl Searcher {
         search.limit = num_shown + limit + 1;
         let run = move |snapshots| {
             let mut hits = query::search(snapshots, &search)?;
-            let is_shown =
-                |hit: &&Hit| cursor.is_some_and(|cursor| hit.time == cursor.time);
+            let is_shown = |hit: &&Hit| cursor.is_some_and(|cursor| hit.time == cursor.time);
             let num_repeated = hits.iter().take(num_shown).take_while(is_shown).count();
             hits.drain(..num_repeated);
             Ok(render(&hits, limit, cursor, started))

@@ -1,65 +1,235 @@
-//! Counters, gauges and latencies, by name and labels.
+//! The agent's own metrics: counters, gauges and latencies by family name and labels.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::prometheus;
+use super::process;
+use super::prometheus::{CounterNames, Page};
 
-/// Latencies up to this are told apart; longer ones count as this long.
-const MAX_LATENCY_MICROS: u64 = 3600 * 1_000_000;
-/// Digits to which latencies are exact.
-const LATENCY_DIGITS: u8 = 2;
+/// Quantiles are taken over the last one to two of these.
+const WINDOW: Duration = Duration::from_secs(300);
 
-/// The agent's own metrics. Cheap to clone; all clones are one registry.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    families: Arc<Mutex<BTreeMap<String, Family>>>,
-}
+/// Significant decimal digits of a quantile.
+const DIGITS: u8 = 2;
 
-/// All series of one name.
-#[derive(Debug)]
-pub(super) enum Family {
-    Counters(BTreeMap<Labels, Counter>),
-    Gauges(BTreeMap<Labels, Gauge>),
-    Latencies(BTreeMap<Labels, Latency>),
-}
+/// The quantiles that are shown of a latency.
+pub(super) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
-/// Names and values, sorted.
+/// The labels of a series, sorted by name.
 pub(super) type Labels = Vec<(String, String)>;
 
-/// A number that only grows. Cheap to clone; all clones are one number.
+/// All metrics of the agent; clones share them.
+///
+/// Asking for a family and labels again gives the same handle, so nothing has to be handed around.
+/// Families have the names that the Collector's documentation lists
+/// (`otelcol_receiver_accepted_log_records`); see [`CounterNames`] for the other form.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+}
+
+#[derive(Debug)]
+struct Registry {
+    families: RwLock<BTreeMap<String, BTreeMap<Labels, Series>>>,
+    started: Instant,
+}
+
+/// One series of a family.
+#[derive(Clone)]
+pub(super) enum Series {
+    /// A count that only grows.
+    Counter(Counter),
+    /// A value that was set.
+    Gauge(Gauge),
+    /// A value that is looked up when it is asked for.
+    Computed(Arc<dyn Fn() -> f64 + Send + Sync>),
+    /// A distribution of durations.
+    Latency(Latency),
+}
+
+/// A count that only grows; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Counter {
-    value: Arc<AtomicU64>,
+    count: Arc<AtomicU64>,
+}
+
+/// A value that goes up and down; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge {
+    /// The bits of an `f64`; all zeros are 0.
+    bits: Arc<AtomicU64>,
+}
+
+/// A distribution of durations; clones share it.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    state: Arc<Mutex<LatencyState>>,
+}
+
+#[derive(Debug)]
+struct LatencyState {
+    /// In nanoseconds.
+    current: Histogram<u32>,
+    previous: Histogram<u32>,
+    rotated: Instant,
+    count: u64,
+    sum: Duration,
+}
+
+/// A latency at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct LatencySnapshot {
+    /// Of [`QUANTILES`], in seconds; NaN when nothing was recorded of late.
+    pub(super) quantiles: [f64; 4],
+    /// All durations since the start, in seconds.
+    pub(super) sum: f64,
+    /// How many there were since the start.
+    pub(super) count: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry { families: RwLock::default(), started: Instant::now() };
+        Self { registry: Arc::new(registry) }
+    }
+}
+
+impl Metrics {
+    /// The counter called `family` with `labels`.
+    #[must_use]
+    pub fn counter(&self, family: &str, labels: &[(&str, &str)]) -> Counter {
+        match self.series(family, labels, || Series::Counter(Counter::default())) {
+            Some(Series::Counter(counter)) => counter,
+            _ => Counter::default(),
+        }
+    }
+
+    /// The gauge called `family` with `labels`.
+    #[must_use]
+    pub fn gauge(&self, family: &str, labels: &[(&str, &str)]) -> Gauge {
+        match self.series(family, labels, || Series::Gauge(Gauge::default())) {
+            Some(Series::Gauge(gauge)) => gauge,
+            _ => Gauge::default(),
+        }
+    }
+
+    /// Adds a gauge whose value is looked up when it is asked for, in place of one with the same
+    /// labels.
+    pub fn gauge_fn(
+        &self,
+        family: &str,
+        labels: &[(&str, &str)],
+        value: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        let mut families = self.registry.families.write().unwrap_or_else(PoisonError::into_inner);
+        let family = families.entry(family.to_owned()).or_default();
+        let series = Series::Computed(Arc::new(value));
+        if family.values().all(|other| other.kind() == series.kind()) {
+            family.insert(sorted(labels), series);
+        }
+    }
+
+    /// The latency called `family` with `labels`; the name should end in `_seconds`.
+    #[must_use]
+    pub fn latency(&self, family: &str, labels: &[(&str, &str)]) -> Latency {
+        match self.series(family, labels, || Series::Latency(Latency::default())) {
+            Some(Series::Latency(latency)) => latency,
+            _ => Latency::default(),
+        }
+    }
+
+    /// All metrics in Prometheus' text format, counters named as the Collector's documentation
+    /// lists them.
+    #[must_use]
+    pub fn to_prometheus(&self) -> String {
+        self.to_prometheus_with(CounterNames::AsListed)
+    }
+
+    /// All metrics in Prometheus' text format.
+    #[must_use]
+    pub fn to_prometheus_with(&self, names: CounterNames) -> String {
+        let mut page = Page::new(names);
+        let families = self.registry.families.read().unwrap_or_else(PoisonError::into_inner);
+        for (family, series) in &*families {
+            page.push_family(family, series);
+        }
+        drop(families);
+        process::push(self.registry.started.elapsed(), &mut page);
+        page.finish()
+    }
+
+    /// The series, made if it is not there; `None` when the family is of another kind, which is
+    /// an error in the program that costs one metric.
+    fn series(
+        &self,
+        family: &str,
+        labels: &[(&str, &str)],
+        make: impl FnOnce() -> Series,
+    ) -> Option<Series> {
+        let mut families = self.registry.families.write().unwrap_or_else(PoisonError::into_inner);
+        let family = families.entry(family.to_owned()).or_default();
+        let kind = family.values().next().map(Series::kind);
+        match family.entry(sorted(labels)) {
+            Entry::Occupied(entry) => Some(entry.get().clone()),
+            Entry::Vacant(entry) => {
+                let series = make();
+                if kind.is_some_and(|kind| kind != series.kind()) {
+                    return None;
+                }
+                Some(entry.insert(series).clone())
+            }
+        }
+    }
+}
+
+impl Series {
+    /// The type as Prometheus calls it.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Counter(_) => "counter",
+            Self::Gauge(_) | Self::Computed(_) => "gauge",
+            Self::Latency(_) => "summary",
+        }
+    }
+}
+
+impl fmt::Debug for Series {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.kind())
+    }
 }
 
 impl Counter {
     /// Adds `count`.
     pub fn add(&self, count: u64) {
-        self.value.fetch_add(count, Ordering::Relaxed);
+        self.count.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// The sum so far.
+    /// The count so far.
     #[must_use]
     pub fn get(&self) -> u64 {
-        self.value.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
-}
-
-/// A number that goes up and down. Cheap to clone; all clones are one number.
-#[derive(Clone, Debug, Default)]
-pub struct Gauge {
-    bits: Arc<AtomicU64>,
 }
 
 impl Gauge {
-    /// Replaces the value.
+    /// Sets the value.
     pub fn set(&self, value: f64) {
         self.bits.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Adds to the value; a negative `amount` takes away.
+    pub fn add(&self, amount: f64) {
+        // The closure always gives a value, so the update always takes place.
+        let _ = self.bits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
+            Some((f64::from_bits(bits) + amount).to_bits())
+        });
     }
 
     /// The value.
@@ -69,110 +239,84 @@ impl Gauge {
     }
 }
 
-/// How long things took. Cheap to clone; all clones are one record.
-#[derive(Clone, Debug, Default)]
-pub struct Latency {
-    record: Arc<Mutex<Record>>,
-}
-
-#[derive(Debug, Default)]
-struct Record {
-    /// Microseconds; made when the first comes.
-    histogram: Option<Histogram<u64>>,
-    sum: Duration,
-}
-
-/// What a [`Latency`] tells: count, sum, and percentiles in seconds.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Summary {
-    pub(super) count: u64,
-    pub(super) sum: Duration,
-    pub(super) quantiles: Vec<(f64, f64)>,
+impl Default for Latency {
+    fn default() -> Self {
+        let state = LatencyState {
+            current: empty_histogram(),
+            previous: empty_histogram(),
+            rotated: Instant::now(),
+            count: 0,
+            sum: Duration::ZERO,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
 }
 
 impl Latency {
-    /// Enters one duration.
-    pub fn record(&self, took: Duration) {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.sum += took;
-        if record.histogram.is_none() {
-            let made = Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, LATENCY_DIGITS);
-            record.histogram = made.ok();
-        }
-        if let Some(histogram) = &mut record.histogram {
-            histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        }
+    /// Records that something took `duration`.
+    pub fn record(&self, duration: Duration) {
+        self.record_at(duration, Instant::now());
     }
 
-    /// The time that all but a fraction `1 - quantile` of them took at most; zero without any.
+    /// How many durations were recorded.
     #[must_use]
-    pub fn quantile(&self, quantile: f64) -> Duration {
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let micros = record.histogram.as_ref().map_or(0, |all| all.value_at_quantile(quantile));
-        Duration::from_micros(micros)
+    pub fn count(&self) -> u64 {
+        self.lock().count
     }
 
-    pub(super) fn summary(&self, quantiles: &[f64]) -> Summary {
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(histogram) = &record.histogram else {
-            return Summary { count: 0, sum: Duration::ZERO, quantiles: Vec::new() };
-        };
-        let seconds = |quantile: &f64| {
-            let micros = histogram.value_at_quantile(*quantile);
-            (*quantile, Duration::from_micros(micros).as_secs_f64())
-        };
-        Summary {
-            count: histogram.len(),
-            sum: record.sum,
-            quantiles: quantiles.iter().map(seconds).collect(),
-        }
+    pub(super) fn snapshot(&self) -> LatencySnapshot {
+        self.snapshot_at(Instant::now())
+    }
+
+    fn record_at(&self, duration: Duration, now: Instant) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let mut state = self.lock();
+        state.rotate(now);
+        // The histogram grows as it needs to; only a duration of centuries would not fit.
+        let _ = state.current.record(nanos);
+        state.count += 1;
+        state.sum = state.sum.saturating_add(duration);
+    }
+
+    fn snapshot_at(&self, now: Instant) -> LatencySnapshot {
+        let mut state = self.lock();
+        state.rotate(now);
+        let mut window = state.previous.clone();
+        // A histogram that grows takes in every other.
+        let _ = window.add(&state.current);
+        let quantiles = QUANTILES.map(|quantile| {
+            if window.is_empty() {
+                return f64::NAN;
+            }
+            Duration::from_nanos(window.value_at_quantile(quantile)).as_secs_f64()
+        });
+        LatencySnapshot { quantiles, sum: state.sum.as_secs_f64(), count: state.count }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LatencyState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Metrics {
-    /// The counter of this name and these labels. Where the name is another kind's, it counts for
-    /// itself and is not shown.
-    #[must_use]
-    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
-        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let family =
-            families.entry(name.to_owned()).or_insert_with(|| Family::Counters(BTreeMap::new()));
-        match family {
-            Family::Counters(series) => series.entry(sorted(labels)).or_default().clone(),
-            Family::Gauges(_) | Family::Latencies(_) => Counter::default(),
+impl LatencyState {
+    /// Forgets what is older than two windows.
+    fn rotate(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.rotated);
+        if age < WINDOW {
+            return;
         }
-    }
-
-    /// The gauge of this name and these labels; see [`Metrics::counter`].
-    #[must_use]
-    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
-        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let family =
-            families.entry(name.to_owned()).or_insert_with(|| Family::Gauges(BTreeMap::new()));
-        match family {
-            Family::Gauges(series) => series.entry(sorted(labels)).or_default().clone(),
-            Family::Counters(_) | Family::Latencies(_) => Gauge::default(),
+        std::mem::swap(&mut self.current, &mut self.previous);
+        self.current.reset();
+        if age >= 2 * WINDOW {
+            self.previous.reset();
         }
+        self.rotated = now;
     }
+}
 
-    /// The latencies of this name and these labels; see [`Metrics::counter`].
-    #[must_use]
-    pub fn latency(&self, name: &str, labels: &[(&str, &str)]) -> Latency {
-        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let family =
-            families.entry(name.to_owned()).or_insert_with(|| Family::Latencies(BTreeMap::new()));
-        match family {
-            Family::Latencies(series) => series.entry(sorted(labels)).or_default().clone(),
-            Family::Counters(_) | Family::Gauges(_) => Latency::default(),
-        }
-    }
-
-    /// Everything in Prometheus's text format, the process's own numbers included.
-    #[must_use]
-    pub fn to_prometheus(&self) -> String {
-        let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        prometheus::write(&families)
-    }
+#[expect(clippy::expect_used, reason = "the only argument is a constant")]
+fn empty_histogram() -> Histogram<u32> {
+    Histogram::new(DIGITS).expect("2 digits are within the 0 to 5 that are allowed")
 }
 
 fn sorted(labels: &[(&str, &str)]) -> Labels {
@@ -187,25 +331,65 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_name_and_labels_are_one_series() {
+    fn same_family_and_labels_give_the_same_handle() {
         let metrics = Metrics::default();
         metrics.counter("a", &[("x", "1"), ("y", "2")]).add(2);
-        metrics.clone().counter("a", &[("y", "2"), ("x", "1")]).add(3);
-        assert_eq!(metrics.counter("a", &[("x", "1"), ("y", "2")]).get(), 5);
-        assert_eq!(metrics.counter("a", &[]).get(), 0);
-        metrics.gauge("a", &[]).set(123.456);
-        assert!(!metrics.to_prometheus().contains("123.456"), "a name has one kind");
+        let again = metrics.clone().counter("a", &[("y", "2"), ("x", "1")]);
+        assert_eq!(again.get(), 2);
+        assert_eq!(metrics.counter("a", &[("x", "2")]).get(), 0);
+        metrics.gauge("g", &[]).set(1.5);
+        metrics.gauge("g", &[]).add(-2.0);
+        assert_eq!(metrics.gauge("g", &[]).get(), -0.5);
+        metrics.latency("l", &[]).record(Duration::from_millis(1));
+        assert_eq!(metrics.latency("l", &[]).count(), 1);
     }
 
     #[test]
-    fn latencies_have_percentiles() {
-        let latency = Metrics::default().latency("l", &[]);
-        for millis in 1..=100 {
+    fn family_keeps_its_kind() {
+        let metrics = Metrics::default();
+        metrics.counter("a", &[]).add(1);
+        metrics.gauge("a", &[("x", "1")]).set(9.0);
+        metrics.gauge_fn("a", &[("x", "2")], || 9.0);
+        let text = metrics.to_prometheus();
+        assert!(text.contains("a 1\n"));
+        assert!(!text.contains("a{"), "{text}");
+    }
+
+    #[test]
+    fn computed_gauge_is_looked_up_when_asked_for() {
+        let metrics = Metrics::default();
+        let counter = metrics.counter("c", &[]);
+        let shown = counter.clone();
+        metrics.gauge_fn("g", &[], move || if shown.get() > 3 { 7.25 } else { 0.0 });
+        assert!(metrics.to_prometheus().contains("\ng 0\n"));
+        counter.add(4);
+        assert!(metrics.to_prometheus().contains("\ng 7.25\n"));
+    }
+
+    #[test]
+    fn quantiles_are_within_one_percent() {
+        let latency = Latency::default();
+        for millis in 1..=1000 {
             latency.record(Duration::from_millis(millis));
         }
-        let median = latency.quantile(0.5).as_secs_f64();
-        assert!((0.049..0.052).contains(&median), "{median}");
-        latency.record(Duration::from_secs(100_000));
-        assert_eq!(latency.summary(&[]).count, 101);
+        let snapshot = latency.snapshot();
+        for (quantile, expected) in snapshot.quantiles.iter().zip([0.5, 0.9, 0.99, 0.999]) {
+            assert!((quantile / expected - 1.0).abs() < 0.01, "{quantile} for {expected}");
+        }
+        assert_eq!(snapshot.count, 1000);
+        assert!((snapshot.sum - 500.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn quantiles_forget_and_totals_do_not() {
+        let latency = Latency::default();
+        let start = Instant::now();
+        latency.record_at(Duration::from_secs(9), start);
+        latency.record_at(Duration::from_secs(1), start + WINDOW);
+        assert!(latency.snapshot_at(start + WINDOW).quantiles[3] > 8.9);
+        assert!(latency.snapshot_at(start + WINDOW * 2).quantiles[3] < 1.1);
+        let late = latency.snapshot_at(start + WINDOW * 4);
+        assert!(late.quantiles[0].is_nan());
+        assert_eq!((late.count, late.sum), (2, 10.0));
     }
 }

@@ -1,8 +1,8 @@
-//! The agent's own: metrics, the ledger of records, health, the clock, logs.
+//! What the agent tells of itself: its clock, metrics, ledger, status and log.
 
 mod clock;
 mod ledger;
-mod logs;
+mod log;
 mod metrics;
 mod process;
 mod prometheus;
@@ -10,8 +10,11 @@ mod status;
 mod throttle;
 
 pub use clock::{Clock, ManualClock};
-pub use ledger::{ExporterLedger, Ledger, Live, PipelineLedger};
-pub use logs::{LogError, LogFormat, LogSettings, init_logs};
+pub use ledger::{
+    Balance, ExporterBalance, ExporterLedger, Ledger, Live, PipelineBalance, PipelineLedger,
+};
+pub use log::{LogEncoding, LogError, LogLevel, LogSampling, LogSettings, init_logs};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
-pub use status::{ComponentStatus, Phase, RecentError, Status};
+pub use prometheus::CounterNames;
+pub use status::{ComponentStatus, Phase, PipelineDescription, QueueStatus, RecentError, Status};
 pub use throttle::Throttle;

@@ -1,79 +1,145 @@
-//! Metrics in Prometheus's text format (exposition formats, "Text-based format").
+//! Prometheus' text exposition format, version 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
-use super::metrics::{Family, Labels};
-use super::process;
+use super::metrics::{Labels, QUANTILES, Series};
 
-/// The percentiles that are shown of latencies.
-const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+/// How counters are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CounterNames {
+    /// As the Collector's documentation lists them, and its default endpoint shows them:
+    /// `otelcol_receiver_accepted_spans`.
+    #[default]
+    AsListed,
+    /// With the type's suffix, as the Collector shows them where a reader says
+    /// `without_type_suffix: false`: `otelcol_receiver_accepted_spans_total`.
+    WithTotal,
+}
 
-pub(super) fn write(families: &BTreeMap<String, Family>) -> String {
-    let mut out = String::new();
-    for (name, family) in families {
-        match family {
-            Family::Counters(series) => {
-                kind(&mut out, name, "counter");
-                for (labels, counter) in series {
-                    sample(&mut out, name, labels, counter.get());
+/// What families are, by the beginning of their names; the first that fits counts.
+const HELP: &[(&str, &str)] = &[
+    ("otelcol_receiver_accepted_", "Records taken into the pipeline."),
+    ("otelcol_receiver_refused_", "Records that could not be taken into the pipeline."),
+    ("otelcol_receiver_failed_", "Records that were not taken in because of an error inside."),
+    ("otelcol_exporter_sent_", "Records that the destination took."),
+    ("otelcol_exporter_send_failed_", "Records that could not be sent to the destination."),
+    ("otelcol_exporter_enqueue_failed_", "Records that did not get into the sending queue."),
+    ("otelcol_exporter_queue_size", "Size of the sending queue, in its sizer's unit."),
+    ("otelcol_exporter_queue_capacity", "Capacity of the sending queue, in its sizer's unit."),
+    ("otelcol_processor_incoming_items", "Records passed to the processor."),
+    ("otelcol_processor_outgoing_items", "Records emitted by the processor."),
+    ("otelcol_process_uptime", "Uptime of the process, in seconds."),
+    ("otelcol_process_memory_rss", "Resident memory of the process, in bytes."),
+    ("otelcol_process_cpu_seconds", "CPU time of the process, user and system, in seconds."),
+    ("catchment_exporter_send_duration_seconds", "How long attempts to send took."),
+];
+
+/// A page in the making.
+pub(super) struct Page {
+    names: CounterNames,
+    text: String,
+}
+
+impl Page {
+    pub(super) const fn new(names: CounterNames) -> Self {
+        Self { names, text: String::new() }
+    }
+
+    pub(super) fn push_family(&mut self, family: &str, series: &BTreeMap<Labels, Series>) {
+        let Some(first) = series.values().next() else { return };
+        let name = self.head(family, first.kind());
+        for (labels, series) in series {
+            match series {
+                Series::Counter(counter) => {
+                    self.push_labels(&name, labels, None);
+                    self.push_count(counter.get());
                 }
-            }
-            Family::Gauges(series) => {
-                kind(&mut out, name, "gauge");
-                for (labels, gauge) in series {
-                    sample(&mut out, name, labels, gauge.get());
-                }
-            }
-            Family::Latencies(series) => {
-                kind(&mut out, name, "summary");
-                for (labels, latency) in series {
-                    let summary = latency.summary(&QUANTILES);
-                    for (quantile, seconds) in summary.quantiles {
-                        let mut labels = labels.clone();
-                        labels.push(("quantile".to_owned(), quantile.to_string()));
-                        sample(&mut out, name, &labels, seconds);
+                Series::Gauge(gauge) => self.push_value(&name, labels, None, gauge.get()),
+                Series::Computed(value) => self.push_value(&name, labels, None, value()),
+                Series::Latency(latency) => {
+                    let snapshot = latency.snapshot();
+                    for (quantile, value) in QUANTILES.iter().zip(snapshot.quantiles) {
+                        self.push_value(&name, labels, Some(*quantile), value);
                     }
-                    sample(&mut out, &format!("{name}_sum"), labels, summary.sum.as_secs_f64());
-                    sample(&mut out, &format!("{name}_count"), labels, summary.count);
+                    self.push_value(&format!("{name}_sum"), labels, None, snapshot.sum);
+                    self.push_labels(&format!("{name}_count"), labels, None);
+                    self.push_count(snapshot.count);
                 }
             }
         }
     }
-    for number in process::numbers() {
-        kind(&mut out, number.name, number.kind);
-        sample(&mut out, number.name, &Labels::new(), number.value);
-    }
-    out
-}
 
-fn kind(out: &mut String, name: &str, kind: &str) {
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "# TYPE {name} {kind}");
-}
-
-fn sample(out: &mut String, name: &str, labels: &Labels, value: impl Display) {
-    out.push_str(name);
-    for (index, (label, value)) in labels.iter().enumerate() {
-        out.push(if index == 0 { '{' } else { ',' });
-        out.push_str(label);
-        out.push_str("=\"");
-        escape(out, value);
-        out.push('"');
+    /// Adds a family of one series without labels.
+    pub(super) fn push_single(&mut self, family: &str, kind: &str, value: f64) {
+        let name = self.head(family, kind);
+        self.push_value(&name, &[], None, value);
     }
-    if !labels.is_empty() {
-        out.push('}');
-    }
-    let _ = writeln!(out, " {value}");
-}
 
-fn escape(out: &mut String, value: &str) {
-    for character in value.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            other => out.push(other),
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    /// Writes HELP and TYPE and gives the name under which the family is shown.
+    fn head(&mut self, family: &str, kind: &str) -> String {
+        let has_suffix =
+            self.names == CounterNames::AsListed || kind != "counter" || family.ends_with("_total");
+        let name = if has_suffix { family.to_owned() } else { format!("{family}_total") };
+        if let Some((_, help)) = HELP.iter().find(|(prefix, _)| family.starts_with(prefix)) {
+            // Writing to a String cannot fail, here and below.
+            let _ = writeln!(self.text, "# HELP {name} {help}");
+        }
+        let _ = writeln!(self.text, "# TYPE {name} {kind}");
+        name
+    }
+
+    fn push_count(&mut self, count: u64) {
+        let _ = writeln!(self.text, " {count}");
+    }
+
+    fn push_value(
+        &mut self,
+        name: &str,
+        labels: &[(String, String)],
+        quantile: Option<f64>,
+        value: f64,
+    ) {
+        self.push_labels(name, labels, quantile);
+        if value.is_infinite() {
+            self.text.push_str(if value > 0.0 { " +Inf\n" } else { " -Inf\n" });
+            return;
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    fn push_labels(&mut self, name: &str, labels: &[(String, String)], quantile: Option<f64>) {
+        self.text.push_str(name);
+        let mut separator = '{';
+        for (label, value) in labels {
+            self.text.push(separator);
+            let _ = write!(self.text, "{label}=\"");
+            self.push_escaped(value);
+            self.text.push('"');
+            separator = ',';
+        }
+        if let Some(quantile) = quantile {
+            let _ = write!(self.text, "{separator}quantile=\"{quantile}\"");
+            separator = ',';
+        }
+        if separator == ',' {
+            self.text.push('}');
+        }
+    }
+
+    fn push_escaped(&mut self, value: &str) {
+        for character in value.chars() {
+            match character {
+                '\\' => self.text.push_str("\\\\"),
+                '"' => self.text.push_str("\\\""),
+                '\n' => self.text.push_str("\\n"),
+                other => self.text.push(other),
+            }
         }
     }
 }
@@ -82,19 +148,51 @@ fn escape(out: &mut String, value: &str) {
 mod tests {
     use std::time::Duration;
 
+    use super::*;
     use crate::telemetry::Metrics;
 
+    fn without_process(text: &str) -> String {
+        let lines = text.lines().filter(|line| !line.contains("otelcol_process_"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
-    fn text_is_prometheuss() {
+    fn families_come_with_help_type_and_labels() {
         let metrics = Metrics::default();
-        metrics.counter("c", &[("path", "a\"b\\c\nd")]).add(3);
-        metrics.gauge("g", &[]).set(1.5);
-        metrics.latency("l", &[("x", "y")]).record(Duration::from_millis(2));
+        let family = "otelcol_receiver_accepted_spans";
+        metrics.counter(family, &[("receiver", "otlp")]).add(3);
+        metrics.counter(family, &[("receiver", "otlp/\"b\\\n")]).add(4);
+        metrics.gauge("g", &[]).set(f64::INFINITY);
+        let expected = r#"# TYPE g gauge
+g +Inf
+# HELP otelcol_receiver_accepted_spans Records taken into the pipeline.
+# TYPE otelcol_receiver_accepted_spans counter
+otelcol_receiver_accepted_spans{receiver="otlp"} 3
+otelcol_receiver_accepted_spans{receiver="otlp/\"b\\\n"} 4"#;
+        assert_eq!(without_process(&metrics.to_prometheus()), expected);
+    }
+
+    #[test]
+    fn counters_get_their_suffix_where_it_is_wanted() {
+        let metrics = Metrics::default();
+        metrics.counter("a", &[]).add(1);
+        metrics.counter("b_total", &[]).add(2);
+        metrics.gauge("c", &[]).set(3.0);
+        let text = without_process(&metrics.to_prometheus_with(CounterNames::WithTotal));
+        let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(values, ["a_total 1", "b_total 2", "c 3"]);
+    }
+
+    #[test]
+    fn latency_is_a_summary() {
+        let metrics = Metrics::default();
+        metrics.latency("l_seconds", &[("exporter", "e")]).record(Duration::from_secs(2));
+        let _ = metrics.latency("m_seconds", &[]);
         let text = metrics.to_prometheus();
-        assert!(text.contains("# TYPE c counter\nc{path=\"a\\\"b\\\\c\\nd\"} 3\n"), "{text}");
-        assert!(text.contains("# TYPE g gauge\ng 1.5\n"), "{text}");
-        assert!(text.contains("l{x=\"y\",quantile=\"0.99\"} 0.002"), "{text}");
-        assert!(text.contains("l_sum{x=\"y\"} 0.002\nl_count{x=\"y\"} 1\n"), "{text}");
-        assert!(text.contains("otelcol_process_uptime"), "{text}");
+        assert!(text.contains("# TYPE l_seconds summary\n"));
+        assert!(text.contains("l_seconds{exporter=\"e\",quantile=\"0.999\"} 2."), "{text}");
+        assert!(text.contains("l_seconds_sum{exporter=\"e\"} 2\n"));
+        assert!(text.contains("l_seconds_count{exporter=\"e\"} 1\n"));
+        assert!(text.contains("m_seconds{quantile=\"0.5\"} NaN\n"));
     }
 }

@@ -1,47 +1,52 @@
-//! Repeating trouble is logged at most once in ten seconds.
+//! Keeps repeating trouble from filling the log.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::data::Time;
 
-/// The shortest time between two lines.
-const INTERVAL_NANOS: u64 = 10_000_000_000;
+/// How often one and the same trouble is logged, at most.
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Says when a line of the log may be written again.
+/// Lets one line through in ten seconds and counts those that it held back.
+///
+/// Ask one throttle either with [`Throttle::allow`] or with [`Throttle::allow_now`], not both: the
+/// two count time from different origins.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// When the last line was written.
-    last: Option<u64>,
-    /// Lines that were not written since.
-    suppressed: u64,
+    /// Nanoseconds from which on the next line may pass.
+    next: AtomicU64,
+    num_suppressed: AtomicU64,
 }
 
 impl Throttle {
-    /// Whether to write a line, by the engine's time; then how many were not written before it.
+    /// Whether a line may be written at `now`; if so, how many were held back before it.
     pub fn allow(&self, now: Time) -> Option<u64> {
         self.allow_at(now.as_unix_nanos())
     }
 
-    /// Whether to write a line; then how many were not written before it.
+    /// Whether a line may be written now; if so, how many were held back before it.
     pub fn allow_now(&self) -> Option<u64> {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        self.allow_at(u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        static START: OnceLock<Instant> = OnceLock::new();
+        let elapsed = START.get_or_init(Instant::now).elapsed();
+        self.allow_at(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn allow_at(&self, now: u64) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.is_some_and(|last| now.saturating_sub(last) < INTERVAL_NANOS) {
-            state.suppressed += 1;
-            return None;
+        let interval = u64::try_from(INTERVAL.as_nanos()).unwrap_or(u64::MAX);
+        let next = self.next.load(Ordering::Relaxed);
+        let later = now.saturating_add(interval);
+        let is_taken = now >= next
+            && self
+                .next
+                .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_taken {
+            return Some(self.num_suppressed.swap(0, Ordering::Relaxed));
         }
-        state.last = Some(now);
-        Some(std::mem::take(&mut state.suppressed))
+        self.num_suppressed.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }
 
@@ -50,13 +55,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_is_allowed_every_ten_seconds() {
+    fn one_line_passes_in_ten_seconds_and_tells_of_the_others() {
         let throttle = Throttle::default();
-        let at = |seconds: u64| throttle.allow(Time::from_unix_nanos(seconds * 1_000_000_000));
-        assert_eq!(at(100), Some(0));
-        assert_eq!(at(101), None);
-        assert_eq!(at(109), None);
-        assert_eq!(at(110), Some(2));
-        assert_eq!(at(120), Some(0));
+        let start = Time::from_unix_nanos(1_000);
+        assert_eq!(throttle.allow(start), Some(0));
+        assert_eq!(throttle.allow(start), None);
+        assert_eq!(throttle.allow(start.saturating_add(Duration::from_secs(9))), None);
+        assert_eq!(throttle.allow(start.saturating_add(INTERVAL)), Some(2));
+        assert_eq!(throttle.allow(start.saturating_add(INTERVAL)), None);
+    }
+
+    #[test]
+    fn first_line_passes_now() {
+        let throttle = Throttle::default();
+        assert_eq!(throttle.allow_now(), Some(0));
+        assert_eq!(throttle.allow_now(), None);
     }
 }
