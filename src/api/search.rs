@@ -58,7 +58,7 @@ impl Searcher {
             read(query, ["query", "start", "end", "limit", "sort", "cursor"])?;
         let limit = number("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let mut search = searched(query, start, end)?;
-        search.order = order(sort)?;
+        search.order = order(sort.as_deref())?;
         let cursor = cursor.map(|text| Cursor::read(&text)).transpose()?;
         if let Some(cursor) = cursor {
             cursor.narrow(&mut search);
@@ -183,8 +183,8 @@ fn searched(
     Ok(Search { filter, time: start..end, order: Order::default(), limit: MAX_LIMIT, deadline })
 }
 
-fn order(sort: Option<String>) -> Result<Order, ApiError> {
-    match sort.as_deref() {
+fn order(sort: Option<&str>) -> Result<Order, ApiError> {
+    match sort {
         None | Some("newest") => Ok(Order::NewestFirst),
         Some("oldest") => Ok(Order::OldestFirst),
         Some(other) => {

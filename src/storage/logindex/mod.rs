@@ -12,6 +12,7 @@ mod plan;
 mod record;
 mod schema;
 mod search;
+mod stored;
 mod top;
 mod walk;
 mod window;

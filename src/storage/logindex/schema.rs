@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::iter;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
@@ -15,6 +17,7 @@ use tantivy::{Index, IndexBuilder, IndexSettings};
 
 use super::filter::double_form;
 use super::record::severity;
+use super::stored::RecordsPlugin;
 use super::words::BodyTokenizer;
 use crate::data::Value as Any;
 use crate::data::wire::{Fields as WireFields, Raw};
@@ -33,9 +36,6 @@ const NUMBER_MARK: u8 = 1;
 
 /// The name of the tokenizer of bodies.
 const BODY_TOKENIZER: &str = "catchment_body";
-
-/// Bytes of records that are compressed together.
-const STORE_BLOCK_BYTES: usize = 32 * 1024;
 
 /// How much of a record is made into terms. Both give the same answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -60,7 +60,6 @@ pub(crate) struct Fields {
     pub(crate) attribute: Field,
     pub(crate) trace_id: Field,
     pub(crate) span_id: Field,
-    pub(crate) record: Field,
 }
 
 /// The name of the column of times.
@@ -87,28 +86,36 @@ impl Fields {
         let attribute = builder.add_bytes_field("attribute", indexed());
         let trace_id = builder.add_bytes_field("trace_id", indexed());
         let span_id = builder.add_bytes_field("span_id", indexed());
-        let record = builder.add_bytes_field("record", BytesOptions::default().set_stored());
         let schema = builder.build();
-        Self { schema, time, severity, envelope, body, attribute, trace_id, span_id, record }
+        Self { schema, time, severity, envelope, body, attribute, trace_id, span_id }
     }
 
     /// What an index of this schema is made with.
     pub(crate) fn index_builder(&self, detail: Detail) -> IndexBuilder {
+        // Records are stored by our own component; what tantivy stores is empty documents.
         let settings = IndexSettings {
             docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
             docstore_compress_dedicated_thread: false,
-            docstore_blocksize: STORE_BLOCK_BYTES,
             ..IndexSettings::default()
         };
         Index::builder()
             .schema(self.schema.clone())
             .settings(settings)
             .tokenizers(tokenizers(detail))
+            .register_plugin(Arc::new(RecordsPlugin))
     }
 }
 
+/// Opens an index of this schema.
+pub(crate) fn open_index(path: &Path, detail: Detail) -> tantivy::Result<Index> {
+    let mut index = Index::open_in_dir(path)?;
+    index.set_tokenizers(tokenizers(detail));
+    index.register_plugin(Arc::new(RecordsPlugin));
+    Ok(index)
+}
+
 /// The tokenizers that an index of this schema needs.
-pub(crate) fn tokenizers(detail: Detail) -> TokenizerManager {
+fn tokenizers(detail: Detail) -> TokenizerManager {
     // Fields that are not text ask for the default one.
     let manager = TokenizerManager::default();
     let body = BodyTokenizer::new(detail == Detail::Lean);
@@ -160,7 +167,6 @@ pub(crate) struct DocumentFields {
     attribute: Field,
     trace_id: Field,
     span_id: Field,
-    record: Field,
 }
 
 impl From<&Fields> for DocumentFields {
@@ -173,7 +179,6 @@ impl From<&Fields> for DocumentFields {
             attribute: fields.attribute,
             trace_id: fields.trace_id,
             span_id: fields.span_id,
-            record: fields.record,
         }
     }
 }
@@ -215,6 +220,11 @@ impl LogDocument {
         let severity = u64::from(severity(number, name));
         let Terms { text, body_end, ends: term_ends, .. } = terms;
         Self { fields, time, severity, envelope, record, text, body_end, term_ends, ids }
+    }
+
+    /// The encoded record.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.record
     }
 
     /// When it happened, in Unix nanoseconds.
@@ -343,7 +353,6 @@ impl Document for LogDocument {
             (fields.severity, FieldValue::U64(self.severity)),
             (fields.envelope, FieldValue::U64(self.envelope)),
             (fields.body, FieldValue::Text(self.body())),
-            (fields.record, FieldValue::Bytes(&self.record)),
         ];
         let id = |field, range: &Range<usize>| {
             let bytes = self.record.get(range.clone()).filter(|bytes| !bytes.is_empty());

@@ -7,18 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tantivy::query::{EnableScoring, Query, Weight};
-use tantivy::schema::document::{
-    DeserializeError, DocumentDeserialize, DocumentDeserializer, ValueDeserialize,
-    ValueDeserializer, ValueVisitor,
-};
-use tantivy::{DocAddress, DocId, SegmentReader};
+use tantivy::{DocId, SegmentReader};
 
 use super::error::LogIndexError;
 use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
 use super::plan::Planner;
 use super::record::{Envelope, Found, is_match, severity};
-use super::schema::{ENVELOPE, SEVERITY, TIME, event_time};
+use super::schema::{SEVERITY, TIME, event_time};
 use super::top::{Order, Top};
 use super::walk::walk;
 use super::window::Opened;
@@ -212,10 +208,9 @@ fn verify(
 ) -> Result<(), LogIndexError> {
     candidates.sort_unstable_by_key(|(_, doc)| *doc);
     for (time, doc) in candidates {
-        let place = (segment.ordinal, *doc);
-        let found = read(opened, place)?;
+        let found = opened.read(segment.ordinal, *doc)?;
         if is_match(found.record(), &found.envelope, &search.filter) {
-            top.push(*time, place);
+            top.push(*time, (segment.ordinal, *doc));
         }
     }
     top.cut();
@@ -283,60 +278,14 @@ fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogI
     in_order.sort_unstable_by_key(|(_, (_, place))| *place);
     let mut hits = Vec::with_capacity(in_order.len());
     for (rank, (time, place)) in in_order {
-        hits.push((rank, Hit { time, found: read(opened, place)? }));
+        let (segment, doc) = place;
+        let mut found = opened.read(segment, doc)?;
+        // A hit should not keep its whole block in memory.
+        found.encoded = Bytes::copy_from_slice(&found.encoded);
+        hits.push((rank, Hit { time, found }));
     }
     hits.sort_unstable_by_key(|(rank, _)| *rank);
     Ok(hits.into_iter().map(|(_, hit)| hit).collect())
-}
-
-fn read(opened: &Opened, (segment, doc): Place) -> Result<Found, LogIndexError> {
-    let failed = |what| LogIndexError::index(what, &opened.folder);
-    let address = DocAddress::new(segment, doc);
-    let stored: StoredRecord = opened.searcher.doc(address).map_err(failed("read a record of"))?;
-    let reader = opened.searcher.segment_reader(segment);
-    let numbers = reader.fast_fields().u64(ENVELOPE).map_err(failed("read"))?;
-    let number = numbers.first(doc).and_then(|number| usize::try_from(number).ok());
-    let envelope = number.and_then(|number| opened.envelopes.get(number));
-    let Some(envelope) = envelope.map(Arc::clone) else {
-        let what = "a record's resource is not in its file of envelopes";
-        return Err(LogIndexError::Damaged { path: opened.folder.clone(), what });
-    };
-    Ok(Found { envelope, encoded: Bytes::from(stored.0) })
-}
-
-/// The stored bytes of a document.
-struct StoredRecord(Vec<u8>);
-
-impl DocumentDeserialize for StoredRecord {
-    fn deserialize<'de, D: DocumentDeserializer<'de>>(
-        mut deserializer: D,
-    ) -> Result<Self, DeserializeError> {
-        let mut record = Vec::new();
-        while let Some((_, StoredBytes(bytes))) = deserializer.next_field()? {
-            record = bytes;
-        }
-        Ok(Self(record))
-    }
-}
-
-struct StoredBytes(Vec<u8>);
-
-impl ValueDeserialize for StoredBytes {
-    fn deserialize<'de, D: ValueDeserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Self, DeserializeError> {
-        deserializer.deserialize_any(BytesVisitor)
-    }
-}
-
-struct BytesVisitor;
-
-impl ValueVisitor for BytesVisitor {
-    type Value = StoredBytes;
-
-    fn visit_bytes(&self, bytes: Vec<u8>) -> Result<StoredBytes, DeserializeError> {
-        Ok(StoredBytes(bytes))
-    }
 }
 
 fn search_tail(
@@ -413,7 +362,7 @@ fn visit_window(
         for step in candidates.chunks(VERIFY_STEP) {
             check(search.deadline)?;
             for (time, doc) in step {
-                let found = read(opened, (segment.ordinal, *doc))?;
+                let found = opened.read(segment.ordinal, *doc)?;
                 if is_match(found.record(), &found.envelope, &search.filter) {
                     see(*time, *doc);
                 }

@@ -2,17 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use tantivy::{Index, IndexReader, ReloadPolicy, Searcher};
+use tantivy::columnar::Column;
+use tantivy::{DocId, Index, IndexReader, ReloadPolicy, Searcher};
 
 use super::envelopes::{self, EnvelopeList, MAX_ENVELOPES};
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes};
-use super::schema::{Fields, tokenizers};
-
-/// Blocks of records that are kept inflated per segment while searching.
-const STORE_CACHE_BLOCKS: usize = 4;
+use super::record::Found;
+use super::schema::{ENVELOPE, Fields, open_index};
+use super::stored::StoredRecords;
 
 /// An index takes at most so many records, then the next index of the same window begins.
 pub(crate) const MAX_RECORDS: u64 = 16_000_000;
@@ -38,6 +38,47 @@ pub(crate) struct Opened {
     pub(crate) envelopes: EnvelopeList,
     pub(crate) manifest: WindowManifest,
     pub(crate) folder: PathBuf,
+    /// What the records of each segment are read from, opened when they are asked for.
+    segments: Vec<OnceLock<SegmentRecords>>,
+}
+
+/// What the records of a segment are read from.
+struct SegmentRecords {
+    stored: StoredRecords,
+    envelopes: Column<u64>,
+}
+
+impl Opened {
+    /// The record at a place; a part of its block, which it keeps in memory.
+    pub(crate) fn read(&self, segment: u32, doc: DocId) -> Result<Found, LogIndexError> {
+        let records = self.segment(segment)?;
+        let encoded = records.stored.get(doc);
+        let encoded = encoded.map_err(LogIndexError::file("read a record of", &self.folder))?;
+        let number = usize::try_from(records.envelopes.values.get_val(doc)).ok();
+        let envelope = number.and_then(|number| self.envelopes.get(number));
+        let Some(envelope) = envelope.map(Arc::clone) else {
+            let what = "a record's resource is not in its file of envelopes";
+            return Err(LogIndexError::Damaged { path: self.folder.clone(), what });
+        };
+        Ok(Found { envelope, encoded })
+    }
+
+    fn segment(&self, segment: u32) -> Result<&SegmentRecords, LogIndexError> {
+        let slot = usize::try_from(segment).ok().and_then(|segment| self.segments.get(segment));
+        let Some(slot) = slot else {
+            let what = "a segment that was found is not there";
+            return Err(LogIndexError::Damaged { path: self.folder.clone(), what });
+        };
+        if let Some(records) = slot.get() {
+            return Ok(records);
+        }
+        let reader = self.searcher.segment_reader(segment);
+        let stored = StoredRecords::open(reader);
+        let stored = stored.map_err(LogIndexError::file("read records of", &self.folder))?;
+        let envelopes = reader.fast_fields().u64(ENVELOPE);
+        let envelopes = envelopes.map_err(LogIndexError::index("read", &self.folder))?;
+        Ok(slot.get_or_init(|| SegmentRecords { stored, envelopes }))
+    }
 }
 
 impl Window {
@@ -81,8 +122,8 @@ impl Window {
             return Ok(opened);
         }
         let path = self.folder.join(INDEX_FOLDER);
-        let mut index = Index::open_in_dir(&path).map_err(LogIndexError::index("open", &path))?;
-        index.set_tokenizers(tokenizers(self.manifest.detail));
+        let index = open_index(&path, self.manifest.detail);
+        let index = index.map_err(LogIndexError::index("open", &path))?;
         let reader = reader(&index).map_err(LogIndexError::index("open", &path))?;
         let envelopes = envelopes::read(&self.folder, state.payload.envelopes)?;
         let opened = Arc::new(self.opened(reader.searcher(), envelopes));
@@ -92,8 +133,10 @@ impl Window {
 
     /// The index as `searcher` sees it.
     pub(crate) fn opened(&self, searcher: Searcher, envelopes: EnvelopeList) -> Opened {
+        let segments = searcher.segment_readers().iter().map(|_| OnceLock::new()).collect();
         Opened {
             searcher,
+            segments,
             fields: Fields::new(),
             envelopes,
             manifest: self.manifest.clone(),
@@ -121,6 +164,6 @@ pub(crate) fn reader(index: &Index) -> tantivy::Result<IndexReader> {
     index
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)
-        .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
+        .doc_store_cache_num_blocks(0)
         .try_into()
 }

@@ -11,7 +11,7 @@ use tantivy::{Index, IndexReader, IndexWriter, Segment};
 use super::envelopes::EnvelopeTable;
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest, sync_folder};
-use super::schema::{DocumentFields, Fields, LogDocument, tokenizers};
+use super::schema::{DocumentFields, Fields, LogDocument, open_index};
 use super::walk::walk;
 use super::window::{MAX_RECORDS, Opened, Window, reader};
 use crate::data::Batch;
@@ -77,8 +77,8 @@ impl WindowWriter {
     /// Opens a window that is on disk for writing; what no commit speaks of is left behind.
     pub(crate) fn open(window: Arc<Window>, memory_bytes: usize) -> Result<Self, LogIndexError> {
         let path = window.folder.join(INDEX_FOLDER);
-        let mut index = Index::open_in_dir(&path).map_err(LogIndexError::index("open", &path))?;
-        index.set_tokenizers(tokenizers(window.manifest.detail));
+        let index = open_index(&path, window.manifest.detail);
+        let index = index.map_err(LogIndexError::index("open", &path))?;
         let metas = index.load_metas().map_err(LogIndexError::index("read", &path))?;
         let payload = CommitPayload::read(metas.payload.as_deref(), &window.folder)?;
         Self::over(window, &index, payload, memory_bytes)
