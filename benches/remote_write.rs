@@ -22,6 +22,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
+/// The allocator of the agent.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NUM_RESOURCES: u64 = 20;
 const NUM_METRICS: u64 = 20;
 const NUM_POINTS: u64 = 20;
