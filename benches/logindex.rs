@@ -112,7 +112,7 @@ impl Corpus {
                     "log.file.path",
                     format!("/var/log/app-{}.log", self.random.random_range(0..20)),
                 ),
-                text("request.id", format!("{uuid:032x}")),
+                text("request.id", dashed(uuid)),
                 value("thread.id", Value::IntValue(self.random.random_range(0..64))),
                 value("http.status_code", Value::IntValue(self.random.random_range(200..505))),
                 value("duration_ms", Value::DoubleValue(self.random.random::<f64>() * 1000.0)),
@@ -140,6 +140,13 @@ impl Corpus {
         let admitted = Batch::try_new(Signal::Logs, bytes, context, &DoorLimits::default());
         admitted.expect("it was encoded just now").batch
     }
+}
+
+/// A UUID in its usual form.
+fn dashed(uuid: u128) -> String {
+    let hex = format!("{uuid:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &hex[range]);
+    parts.join("-")
 }
 
 fn value(key: &str, value: Value) -> KeyValue {

@@ -490,6 +490,50 @@ fn failed_commit_loses_nothing_and_is_made_up_for() {
     assert!(!index.has_tail());
 }
 
+/// All files under a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn damaged_window_is_left_out_and_damaged_records_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let index = index(folder.path(), Detail::Full);
+        add(&index, &[sample(1, "x")], 0);
+        commit(&index);
+    }
+    for path in files(folder.path()) {
+        if path.extension().is_some_and(|extension| extension == "records") {
+            std::fs::write(path, [7; 100]).unwrap();
+        }
+    }
+    let wanted = Search {
+        filter: parse("x").unwrap(),
+        time: 0..10,
+        order: Order::NewestFirst,
+        limit: 1,
+        deadline: None,
+    };
+    {
+        let index = index(folder.path(), Detail::Full);
+        let error = search(vec![index.snapshot()], &wanted).unwrap_err();
+        assert!(error.to_string().contains("19700101T000000Z-0"), "{error}");
+    }
+    for path in files(folder.path()) {
+        if path.ends_with("meta.json") {
+            std::fs::write(path, "{").unwrap();
+        }
+    }
+    let index = index(folder.path(), Detail::Full);
+    add(&index, &[sample(2, "x")], 0);
+    commit(&index);
+    assert_eq!(times(&find(&index, "x", 0..10, 10)), [2]);
+    assert!(folder.path().join("default/19700101T000000Z-0/window.json").exists());
+    assert!(folder.path().join("default/19700101T000000Z-1/window.json").exists());
+}
+
 /// The lines of one of loghub's files.
 fn loghub(name: &str) -> Option<Vec<String>> {
     let Ok(folder) = std::env::var("CATCHMENT_TEST_DATA") else {

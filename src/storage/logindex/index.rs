@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::error::LogIndexError;
-use super::manifest::{list_windows, open_directory};
+use super::manifest::{leave_out, list_windows, open_directory};
 use super::schema::Detail;
 use super::search::{Snapshot, Source};
 use super::window::{Opened, Window};
@@ -119,8 +119,15 @@ impl LogIndex {
         open_directory(&settings.directory)?;
         let mut state = State::default();
         for (folder, manifest) in list_windows(&settings.directory)? {
-            let window = Arc::new(Window::load(folder, manifest)?);
-            state.windows.push(Listed { window, held: None });
+            match Window::load(folder.clone(), manifest) {
+                Ok(window) => {
+                    state.windows.push(Listed { window: Arc::new(window), held: None });
+                }
+                Err(error @ (LogIndexError::Damaged { .. } | LogIndexError::Index { .. })) => {
+                    leave_out(&folder, &error)
+                }
+                Err(error) => return Err(error),
+            }
         }
         let directory = settings.directory.clone();
         let shared = Arc::new(Shared {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use tracing::error;
 
 use super::envelopes::Extent;
 use super::error::LogIndexError;
@@ -99,6 +100,11 @@ impl WindowManifest {
         directory.join(tenant_folder(self.tenant.as_deref())).join(name)
     }
 
+    /// Whether there is such a window on disk.
+    pub(crate) fn is_taken(&self, directory: &Path) -> bool {
+        self.folder(directory).join(WINDOW_FILE).exists()
+    }
+
     /// Writes the manifest of a folder that is otherwise complete.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), LogIndexError> {
         write_json(&folder.join(WINDOW_FILE), self)
@@ -148,16 +154,23 @@ pub(crate) fn list_windows(
     let mut windows = Vec::new();
     for tenant in folders(directory)? {
         for folder in folders(&tenant)? {
-            match WindowManifest::read(&folder)? {
-                Some(manifest) => windows.push((folder, manifest)),
-                None => {
+            match WindowManifest::read(&folder) {
+                Ok(Some(manifest)) => windows.push((folder, manifest)),
+                Ok(None) => {
                     fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
                 }
+                Err(error @ LogIndexError::Damaged { .. }) => leave_out(&folder, &error),
+                Err(error) => return Err(error),
             }
         }
     }
     windows.sort_by_key(|(_, manifest)| (manifest.start, manifest.number));
     Ok(windows)
+}
+
+/// Tells of a window that stays on disk but is not searched.
+pub(crate) fn leave_out(folder: &Path, error: &LogIndexError) {
+    error!(folder = %folder.display(), %error, "a window of the log index is damaged and left out");
 }
 
 /// The bytes that a folder takes on disk.

@@ -25,8 +25,8 @@ use crate::data::wire::{Fields as WireFields, Raw};
 /// A term of an attribute holds at most this many bytes of name and value.
 pub(crate) const MAX_TERM_BYTES: usize = 512;
 
-/// With [`Detail::Lean`], longer texts of attributes are not terms.
-pub(crate) const MAX_LEAN_BYTES: usize = 32;
+/// With [`Detail::Lean`], longer texts of attributes are not terms: ids in hex mostly.
+pub(crate) const MAX_LEAN_BYTES: usize = 31;
 
 /// Stands between the name of an attribute and its text.
 const TEXT_MARK: u8 = 0;
@@ -79,7 +79,7 @@ impl Fields {
             .set_index_option(IndexRecordOption::Basic)
             .set_fieldnorms(false);
         let time = builder.add_i64_field(TIME, fast());
-        let severity = builder.add_u64_field(SEVERITY, fast());
+        let severity = builder.add_u64_field(SEVERITY, fast().set_indexed());
         let envelope = builder.add_u64_field(ENVELOPE, fast().set_indexed());
         let body =
             builder.add_text_field("body", TextOptions::default().set_indexing_options(body));

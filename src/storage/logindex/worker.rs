@@ -189,6 +189,10 @@ impl Worker {
             return Ok(Active { writer, through: 0, has_new: false });
         }
         manifest.number = next_number;
+        // One that is damaged keeps its folder.
+        while manifest.is_taken(&settings.directory) {
+            manifest.number += 1;
+        }
         let folder = manifest.folder(&settings.directory);
         let writer = WindowWriter::create(manifest, folder, memory_bytes)?;
         Ok(Active { writer, through: 0, has_new: false })

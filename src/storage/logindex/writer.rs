@@ -55,6 +55,19 @@ impl WindowWriter {
         folder: PathBuf,
         memory_bytes: usize,
     ) -> Result<Self, LogIndexError> {
+        let made = Self::try_create(manifest, folder.clone(), memory_bytes);
+        if made.is_err() {
+            // What could be made is of no use; what cannot be removed is, at the next attempt.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        made
+    }
+
+    fn try_create(
+        manifest: WindowManifest,
+        folder: PathBuf,
+        memory_bytes: usize,
+    ) -> Result<Self, LogIndexError> {
         let path = folder.join(INDEX_FOLDER);
         if folder.exists() {
             // What an attempt that failed left.
