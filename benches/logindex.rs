@@ -145,8 +145,8 @@ impl Corpus {
 /// A UUID in its usual form.
 fn dashed(uuid: u128) -> String {
     let hex = format!("{uuid:032x}");
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &hex[range]);
-    parts.join("-")
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| hex.get(range));
+    parts.into_iter().flatten().collect::<Vec<_>>().join("-")
 }
 
 fn value(key: &str, value: Value) -> KeyValue {
@@ -272,7 +272,9 @@ fn sizes(folder: &Path) -> (u64, u64) {
             others += inner_others;
         } else {
             let length = entry.metadata().expect("it is there").len();
-            let is_store = path.extension().is_some_and(|extension| extension == "store");
+            let is_store = path
+                .extension()
+                .is_some_and(|extension| extension == "store" || extension == "records");
             *(if is_store { &mut stored } else { &mut others }) += length;
         }
     }

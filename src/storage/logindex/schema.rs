@@ -280,10 +280,13 @@ impl Terms {
         self.push(name, value);
     }
 
+    #[expect(clippy::float_cmp, reason = "a whole number is its own whole part")]
     fn push(&mut self, name: &str, value: Any<'_>) {
         let is_lean = self.detail == Detail::Lean;
         match value {
             Any::Int(int) => push_number_term(name, &int.to_string(), &mut self.text),
+            // Seen without writing it down, which costs more than all else here.
+            Any::Double(double) if is_lean && double.trunc() != double => return,
             Any::Double(double) => {
                 let form = double_form(double);
                 if is_lean && !is_whole(&form) {

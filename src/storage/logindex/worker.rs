@@ -194,7 +194,7 @@ impl Worker {
             manifest.number += 1;
         }
         let folder = manifest.folder(&settings.directory);
-        let writer = WindowWriter::create(manifest, folder, memory_bytes)?;
+        let writer = WindowWriter::create(manifest, &folder, memory_bytes)?;
         Ok(Active { writer, through: 0, has_new: false })
     }
 

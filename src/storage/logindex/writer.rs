@@ -1,7 +1,7 @@
 //! Fills one window's index: records become documents of a segment, a commit makes it visible.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,13 +52,13 @@ impl WindowWriter {
     /// Makes a new window's folder and opens it for writing.
     pub(crate) fn create(
         manifest: WindowManifest,
-        folder: PathBuf,
+        folder: &Path,
         memory_bytes: usize,
     ) -> Result<Self, LogIndexError> {
-        let made = Self::try_create(manifest, folder.clone(), memory_bytes);
+        let made = Self::try_create(manifest, folder.to_owned(), memory_bytes);
         if made.is_err() {
             // What could be made is of no use; what cannot be removed is, at the next attempt.
-            let _ = fs::remove_dir_all(&folder);
+            let _ = fs::remove_dir_all(folder);
         }
         made
     }
