@@ -1,8 +1,8 @@
 //! Cost of indexing log records, full and lean, and of searching them.
 //!
-//! The data: requests of 500 records, 4 resources of 10 attributes each; bodies from loghub's files
-//! where `CATCHMENT_TEST_DATA` names their folder, else from templates, every number rolled anew;
-//! 6 attributes, one of them a UUID and one a double; trace and span ids on every other record.
+//! The data: requests of 500 records, 4 resources of 10 attributes each; bodies from loghub's files,
+//! each resource going through one of them, where `CATCHMENT_TEST_DATA` names their folder, else
+//! from templates; every number of at least four digits is rolled anew; 6 attributes, one of them a UUID and one a double; trace and span ids on every other record.
 //! Beside it: tantivy with its own documents, tokenizer and writer on the same rows. Times are CPU
 //! times of the whole process, so the index thread and merges count and other processes do not.
 //!
@@ -51,28 +51,30 @@ const TEMPLATES: [&str; 6] = [
 
 /// The rows as requests, made one after the other.
 struct Corpus {
-    lines: Vec<String>,
+    /// The lines of each file.
+    files: Vec<Vec<String>>,
     random: SmallRng,
     num_records: u64,
 }
 
 impl Corpus {
     fn new() -> Self {
-        let mut lines: Vec<String> = TEMPLATES.iter().map(|line| (*line).to_owned()).collect();
+        let mut files = vec![TEMPLATES.iter().map(|line| (*line).to_owned()).collect()];
         if let Ok(folder) = std::env::var("CATCHMENT_TEST_DATA") {
-            lines.clear();
-            for name in ["HDFS", "Apache", "OpenSSH", "Zookeeper", "Linux"] {
+            let read = |name: &str| {
                 let path = Path::new(&folder).join(format!("loghub/{name}/{name}_2k.log"));
                 let bytes = fs::read(path).expect("loghub is in the folder of test data");
-                lines.extend(String::from_utf8_lossy(&bytes).lines().map(str::to_owned));
-            }
+                String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+            };
+            files = ["HDFS", "Apache", "OpenSSH", "Zookeeper"].map(read).to_vec();
         }
-        Self { lines, random: SmallRng::seed_from_u64(7), num_records: 0 }
+        Self { files, random: SmallRng::seed_from_u64(7), num_records: 0 }
     }
 
     /// A line with every number of at least four digits rolled anew.
-    fn body(&mut self) -> String {
-        let line = &self.lines[self.random.random_range(0..self.lines.len())];
+    fn body(&mut self, resource: usize) -> String {
+        let lines = &self.files[resource % self.files.len()];
+        let line = &lines[usize::try_from(self.num_records).expect("not so many") % lines.len()];
         let mut body = String::with_capacity(line.len());
         let mut rest = line.as_str();
         while let Some(start) = rest.find(|char: char| char.is_ascii_digit()) {
@@ -93,7 +95,7 @@ impl Corpus {
         body
     }
 
-    fn record(&mut self) -> LogRecord {
+    fn record(&mut self, resource: usize) -> LogRecord {
         self.num_records += 1;
         let time = START + self.num_records * STEP;
         let uuid: u128 = self.random.random();
@@ -106,7 +108,7 @@ impl Corpus {
             observed_time_unix_nano: time + 1_000,
             severity_number: [5, 9, 9, 9, 13, 17][self.random.random_range(0..6)],
             severity_text: "INFO".to_owned(),
-            body: Some(AnyValue { value: Some(Value::StringValue(self.body())) }),
+            body: Some(AnyValue { value: Some(Value::StringValue(self.body(resource))) }),
             attributes: vec![
                 text(
                     "log.file.path",
@@ -126,7 +128,7 @@ impl Corpus {
 
     fn batch(&mut self) -> Batch {
         let resource_logs = (0..4).map(|number| {
-            let log_records = (0..RECORDS_PER_REQUEST / 4).map(|_| self.record()).collect();
+            let log_records = (0..RECORDS_PER_REQUEST / 4).map(|_| self.record(number)).collect();
             ResourceLogs {
                 resource: Some(resource(number)),
                 scope_logs: vec![ScopeLogs { log_records, ..ScopeLogs::default() }],
@@ -374,8 +376,9 @@ fn searching(_: &mut Criterion) {
 
 /// How long a search with a word of a line and a tenth to all of the time takes.
 fn timed(index: &LogIndex, corpus: &mut Corpus) -> Duration {
-    let lines = corpus.lines.len();
-    let line = corpus.lines[corpus.random.random_range(0..lines)].clone();
+    let file = corpus.random.random_range(0..corpus.files.len());
+    let line = corpus.random.random_range(0..corpus.files[file].len());
+    let line = corpus.files[file][line].clone();
     let words = catchment::storage::logindex::words(&line);
     let words: Vec<&String> =
         words.iter().filter(|word| word.contains(|char: char| char.is_alphabetic())).collect();

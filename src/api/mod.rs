@@ -6,6 +6,7 @@
 //! | `GET /api/v1/logs/histogram` | counts records over time | `service::api` |
 //! | `GET /api/v1/logs/fields` | names of fields | `service::api` |
 //! | `GET /api/v1/logs/fields/{name}/values` | values of a field | `service::api` |
+//! | `GET /api/v1/openapi.json` | describes these | `service::api` |
 //! | `GET /metrics` | the agent's own metrics, Prometheus text | `service::telemetry::metrics` |
 //! | `GET /debug/ledger` | the accounts of records | both |
 

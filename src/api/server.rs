@@ -232,6 +232,7 @@ impl Surface {
                 Ok(name) => searcher.values(name, query).await,
                 Err(error) => Err(error),
             },
+            Target::OpenApi => Ok(own::open_api()),
             Target::Metrics => Ok(own::metrics(&self.metrics)),
             Target::Ledger => Ok(own::ledger(&self.ledger)),
         };
@@ -246,6 +247,9 @@ impl Surface {
             _ => {}
         }
         let searcher = self.searcher.as_ref()?;
+        if path == "/api/v1/openapi.json" {
+            return Some(Target::OpenApi);
+        }
         match path.strip_prefix("/api/v1/logs/")? {
             "search" => Some(Target::Records(searcher)),
             "histogram" => Some(Target::Histogram(searcher)),
@@ -264,6 +268,7 @@ enum Target<'a> {
     Histogram(&'a Searcher),
     Fields(&'a Searcher),
     Values(&'a Searcher, &'a str),
+    OpenApi,
     Metrics,
     Ledger,
 }

@@ -217,6 +217,27 @@ async fn records_are_counted_over_time_and_by_field() {
 }
 
 #[tokio::test]
+async fn description_names_what_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let (status, description) = get(addr, "/api/v1/openapi.json").await;
+    assert_eq!(status, 200);
+    for path in description["paths"].as_object().unwrap().keys() {
+        let target = format!("{path}?start=1&end=2").replace("{name}", "severity");
+        assert_eq!(get(addr, &target).await.0, 200, "{path}");
+    }
+    let (_, answer) = get(addr, "/api/v1/logs/search?limit=1").await;
+    let schemas = &description["components"]["schemas"];
+    for (schema, value) in [("Records", &answer), ("Record", &answer["hits"][0])] {
+        for name in value.as_object().unwrap().keys() {
+            assert!(schemas[schema]["properties"][name].is_object(), "{schema} {name}");
+        }
+    }
+    servers.stop().await;
+}
+
+#[tokio::test]
 async fn wrong_request_is_told_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let servers = servers(folder.path()).await;
