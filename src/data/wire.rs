@@ -319,6 +319,12 @@ impl Writer {
         self.buffer.is_empty()
     }
 
+    /// The number of bytes that there is memory for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// What was written.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {

@@ -86,13 +86,31 @@ impl Assembler {
         }
     }
 
-    /// Takes out the request and how many records it holds; begins a new one.
-    pub(super) fn take(&mut self) -> (Bytes, usize) {
+    /// Takes out the request; begins a new one.
+    pub(super) fn take(&mut self) -> Assembled {
         self.close(0);
-        let request = Bytes::copy_from_slice(self.writer.as_slice());
-        self.writer.clear();
-        (request, std::mem::take(&mut self.num_records))
+        let num_records = std::mem::take(&mut self.num_records);
+        let length = self.writer.len();
+        // Memory that is mostly used is handed over, other is used again.
+        if length * 2 < self.writer.capacity() {
+            let request = Bytes::copy_from_slice(self.writer.as_slice());
+            self.writer.clear();
+            return Assembled { chunk: (request, length), num_records };
+        }
+        let next = Writer::with_capacity(length);
+        let request = std::mem::replace(&mut self.writer, next).into_vec();
+        let pinned = request.capacity();
+        Assembled { chunk: (Bytes::from(request), pinned), num_records }
     }
+}
+
+/// A request that was written.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    /// The request and the size of its allocation.
+    pub(super) chunk: (Bytes, usize),
+    /// How many records it holds.
+    pub(super) num_records: usize,
 }
 
 fn descend<'a>(

@@ -42,7 +42,7 @@ impl Batch {
         for chunk in self.chunks() {
             for_each_record(self.signal(), chunk, &mut partitioner);
         }
-        partitioner.pieces.iter_mut().map(|piece| self.of_piece(piece)).collect()
+        partitioner.pieces.into_iter().map(|piece| self.of_piece(piece)).collect()
     }
 
     /// Calls `visit` with each record in order.
@@ -85,11 +85,12 @@ impl Batch {
         groups.into_iter().map(|group| self.with_chunks(group.chunks, group.num_records)).collect()
     }
 
-    fn of_piece(&self, piece: &mut Assembler) -> Self {
-        let (bytes, num_records) = piece.take();
-        let length = bytes.len();
-        let chunks = if num_records == 0 { SmallVec::new() } else { smallvec![(bytes, length)] };
-        self.with_chunks(chunks, num_records)
+    fn of_piece(&self, mut piece: Assembler) -> Self {
+        if piece.num_records() == 0 {
+            return self.with_chunks(SmallVec::new(), 0);
+        }
+        let piece = piece.take();
+        self.with_chunks(smallvec![piece.chunk], piece.num_records)
     }
 
     fn count_records(&self) -> usize {

@@ -1,10 +1,9 @@
 //! Cutting a batch into pieces of limited size.
 
-use bytes::Bytes;
 use smallvec::smallvec;
 
 use super::super::Batch;
-use super::assemble::{Assembler, Envelope, Sink, for_each_record};
+use super::assemble::{Assembled, Assembler, Envelope, Sink, for_each_record};
 
 impl Batch {
     /// Cuts the batch into pieces of at most `max_records` records and `max_bytes` bytes, in order;
@@ -26,10 +25,7 @@ impl Batch {
         splitter
             .pieces
             .into_iter()
-            .map(|(bytes, num_records)| {
-                let length = bytes.len();
-                self.with_chunks(smallvec![(bytes, length)], num_records)
-            })
+            .map(|piece| self.with_chunks(smallvec![piece.chunk], piece.num_records))
             .collect()
     }
 }
@@ -37,7 +33,7 @@ impl Batch {
 struct Splitter {
     max_records: usize,
     max_bytes: usize,
-    pieces: Vec<(Bytes, usize)>,
+    pieces: Vec<Assembled>,
     piece: Assembler,
 }
 
