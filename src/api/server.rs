@@ -1,5 +1,6 @@
 //! The servers: which addresses, who may ask, which path is what.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -33,6 +34,19 @@ pub struct Sources {
     pub ledger: Ledger,
     /// The extensions that run, among which are authenticators.
     pub extensions: Extensions,
+}
+
+impl Sources {
+    /// Takes the log indexes among the handles of exporters.
+    #[must_use]
+    pub fn with_handles(
+        mut self,
+        handles: impl IntoIterator<Item = Arc<dyn Any + Send + Sync>>,
+    ) -> Self {
+        let indexes = handles.into_iter().filter_map(|handle| handle.downcast().ok());
+        self.indexes.extend(indexes);
+        self
+    }
 }
 
 /// Why the HTTP surface cannot be served.

@@ -90,7 +90,9 @@ async fn servers(directory: &Path) -> Servers {
     let endpoint = Endpoint::new("127.0.0.1", 0);
     settings.api = Optional::from(Some(Api { endpoint: endpoint.clone(), auth: None }));
     settings.telemetry.metrics.address = Some(endpoint);
-    let sources = Sources { indexes: vec![index(directory)], ..Sources::default() };
+    let handles: [Arc<dyn std::any::Any + Send + Sync>; 2] =
+        [Arc::new("no index"), index(directory)];
+    let sources = Sources::default().with_handles(handles);
     serve(&settings, sources).await.unwrap()
 }
 

@@ -157,6 +157,9 @@ impl LogIndex {
     ///
     /// Fails when the tail is full; [`LogIndex::room`] tells when to try again.
     pub fn try_add(&self, batch: &Batch, charge: Box<dyn Any + Send + Sync>) -> Result<(), Full> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let mut state = self.shared.state();
         if state.tail_bytes >= self.shared.settings.memory_bytes {
             return Err(Full);
