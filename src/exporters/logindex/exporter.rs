@@ -51,8 +51,11 @@ impl LogIndexExporter {
     }
 
     fn index(&self) -> Result<&Arc<LogIndex>, ExportError> {
-        let path = || self.settings.directory.clone();
-        self.index.get().ok_or_else(|| retry(LogIndexError::Stopped { path: path() }))
+        self.index.get().ok_or_else(|| self.stopped())
+    }
+
+    fn stopped(&self) -> ExportError {
+        retry(LogIndexError::Stopped { path: self.settings.directory.clone() })
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -60,7 +63,7 @@ impl LogIndexExporter {
     }
 
     /// Adds a batch as soon as there is room.
-    async fn add(&self, index: &LogIndex, batch: &Batch) {
+    async fn add(&self, index: &LogIndex, batch: &Batch) -> Result<(), ExportError> {
         loop {
             let room = index.room().notified();
             tokio::pin!(room);
@@ -68,7 +71,10 @@ impl LogIndexExporter {
             room.as_mut().enable();
             let charge = self.budget.charge(ACCOUNT, terms_bytes(batch));
             if index.try_add(batch, Box::new(charge)).is_ok() {
-                return;
+                return Ok(());
+            }
+            if index.is_stopped() {
+                return Err(self.stopped());
             }
             room.await;
         }
@@ -78,11 +84,14 @@ impl LogIndexExporter {
 #[async_trait]
 impl Exporter for LogIndexExporter {
     async fn start(&self) -> Result<Held, ExportError> {
+        if self.index.get().is_some() {
+            return Ok(Held::default());
+        }
         let settings = self.settings.clone();
         let opened = tokio::task::spawn_blocking(move || LogIndex::open(settings)).await;
         let index = opened.map_err(|error| ExportError::Rejected { source: error.into() })?;
         let index = index.map_err(|error| ExportError::Rejected { source: error.into() })?;
-        // A second start keeps the index of the first.
+        // It was empty above, and nobody else sets it.
         let _ = self.index.set(Arc::new(index));
         Ok(Held::default())
     }
@@ -91,7 +100,7 @@ impl Exporter for LogIndexExporter {
         let Payload::Batch(batch) = &request.payload else {
             return Err(ExportError::Rejected { source: "a log index takes batches only".into() });
         };
-        self.add(self.index()?, batch).await;
+        self.add(self.index()?, batch).await?;
         let now = self.clock.now();
         self.waiting().since.get_or_insert(now);
         Ok(Sent::BUFFERED)
@@ -123,7 +132,7 @@ impl Exporter for LogIndexExporter {
         let failure = match committed {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => retry(error),
-            Err(_) => retry(LogIndexError::Stopped { path: self.settings.directory.clone() }),
+            Err(_) => self.stopped(),
         };
         let mut waiting = self.waiting();
         waiting.since = since.or(waiting.since);

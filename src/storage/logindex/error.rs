@@ -45,6 +45,12 @@ pub enum LogIndexError {
         /// The highest version that can be read.
         known: u32,
     },
+    /// The index library panicked.
+    #[error("indexing into `{}` panicked", path.display())]
+    Panicked {
+        /// The window's folder.
+        path: PathBuf,
+    },
     /// A search took longer than it may.
     #[error("the search took longer than it may; narrow the time range or add a condition")]
     TooSlow,

@@ -75,6 +75,20 @@ pub(crate) struct State {
     pub(crate) is_stopped: bool,
 }
 
+impl State {
+    /// Takes entries off the tail.
+    pub(crate) fn take_off(&mut self, is_done: impl Fn(&Entry) -> bool) {
+        let Self { tail, tail_bytes, .. } = self;
+        tail.retain(|entry| {
+            let is_done = is_done(entry);
+            if is_done {
+                *tail_bytes = tail_bytes.saturating_sub(entry.batch.size_bytes());
+            }
+            !is_done
+        });
+    }
+}
+
 /// A window that can be searched.
 #[derive(Clone)]
 pub(crate) struct Listed {
@@ -179,7 +193,13 @@ impl LogIndex {
         Ok(())
     }
 
-    /// Is notified whenever the tail gets shorter.
+    /// Whether the index thread ended, so that nothing is committed any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.state().is_stopped
+    }
+
+    /// Is notified whenever the tail gets shorter, and when the index thread ends.
     #[must_use]
     pub fn room(&self) -> &Notify {
         &self.shared.room

@@ -1,15 +1,16 @@
 //! The index thread: makes documents of what is in the tail, commits, removes old windows.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::error::LogIndexError;
-use super::index::{CommitWanted, Entry, Listed, Shared, State, WindowKey};
+use super::index::{CommitWanted, Entry, Listed, Shared, WindowKey};
 use super::manifest::WindowManifest;
 use super::window::Window;
 use super::writer::{Commit, WindowWriter};
@@ -43,6 +44,25 @@ struct Active {
     /// The last entry that is in it.
     through: u64,
     has_new: bool,
+}
+
+impl Active {
+    fn add(&mut self, entry: &Entry) -> Result<(), LogIndexError> {
+        self.through = entry.sequence;
+        self.has_new = true;
+        // After a panic the writer is not used again.
+        let added = catch_unwind(AssertUnwindSafe(|| self.writer.add(&entry.batch)));
+        added.unwrap_or_else(|_| Err(self.panicked()))
+    }
+
+    fn commit(&mut self, id: u64) -> Result<Commit, LogIndexError> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.writer.commit(id)));
+        committed.unwrap_or_else(|_| Err(self.panicked()))
+    }
+
+    fn panicked(&self) -> LogIndexError {
+        LogIndexError::Panicked { path: self.writer.window.folder.clone() }
+    }
 }
 
 /// A window whose writer failed.
@@ -122,13 +142,27 @@ impl Worker {
             // It was among those that were made again after a failure.
             return Ok(());
         }
-        let added = active.writer.add(&entry.batch);
-        active.through = entry.sequence;
-        active.has_new = true;
-        if added.is_err() {
-            self.give_up(&entry.key, None);
+        let added = active.add(entry);
+        self.after_adding(entry, added)
+    }
+
+    /// Lets go of a writer that failed, and of an entry that can never be added.
+    fn after_adding(
+        &mut self,
+        entry: &Entry,
+        added: Result<(), LogIndexError>,
+    ) -> Result<(), LogIndexError> {
+        let Err(error) = added else {
+            return Ok(());
+        };
+        self.give_up(&entry.key, None);
+        if matches!(error, LogIndexError::Panicked { .. }) {
+            let num_records = entry.batch.num_records();
+            error!(num_records, %error, "records that cannot be indexed are dropped");
+            let mut state = self.shared.state();
+            state.take_off(|other| other.sequence == entry.sequence);
         }
-        added
+        Err(error)
     }
 
     /// The writer of a window, with everything in it that was seen and is not committed.
@@ -142,15 +176,8 @@ impl Worker {
                 state.tail.iter().filter(before).cloned().collect()
             };
             for entry in missing {
-                let added = self.writers.get_mut(key).map_or(Ok(()), |active| {
-                    active.through = entry.sequence;
-                    active.has_new = true;
-                    active.writer.add(&entry.batch)
-                });
-                if let Err(error) = added {
-                    self.give_up(key, None);
-                    return Err(error);
-                }
+                let added = self.writers.get_mut(key).map_or(Ok(()), |active| active.add(&entry));
+                self.after_adding(&entry, added)?;
             }
         }
         let path = || self.shared.settings.directory.clone();
@@ -267,7 +294,7 @@ impl Worker {
             return Ok(());
         }
         let through = active.through;
-        match active.writer.commit(commit) {
+        match active.commit(commit) {
             Ok(commit) => {
                 active.has_new = false;
                 let window = Arc::clone(&active.writer.window);
@@ -295,14 +322,7 @@ impl Worker {
             Some(listed) => listed.held = held,
             None => state.windows.push(Listed { window: Arc::clone(window), held }),
         }
-        let State { tail, tail_bytes, .. } = &mut *state;
-        tail.retain(|entry| {
-            let is_committed = entry.key == *key && entry.sequence <= through;
-            if is_committed {
-                *tail_bytes = tail_bytes.saturating_sub(entry.batch.size_bytes());
-            }
-            !is_committed
-        });
+        state.take_off(|entry| entry.key == *key && entry.sequence <= through);
         drop(state);
         self.shared.room.notify_waiters();
     }
