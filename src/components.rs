@@ -1,7 +1,7 @@
 //! The component types that a file may name: one line each.
 
 use crate::component::Registry;
-use crate::{exporters, extensions, receivers};
+use crate::{exporters, extensions, processors, receivers};
 
 /// All component types.
 #[must_use]
@@ -14,6 +14,8 @@ pub fn builtin() -> Registry {
         .exporter::<exporters::otlp::OtlpConfig>()
         .exporter::<exporters::otlphttp::OtlpHttpConfig>()
         .exporter::<exporters::prometheusremotewrite::RemoteWriteConfig>()
+        .processor::<processors::batch::BatchConfig>()
+        .processor::<processors::memory_limiter::MemoryLimiterConfig>()
         .extension::<extensions::basicauth::BasicAuthConfig>()
         .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
         .extension::<extensions::health_check::HealthCheckConfig>()
@@ -37,6 +39,10 @@ mod tests {
         for (name, registered) in &registry.exporters {
             let mut node = Node::parse(name, registered.example).unwrap();
             let _ = node.take_off(registered.driver_keys);
+            examples.push((name, registered.load(&node, name).map(drop)));
+        }
+        for (name, registered) in &registry.processors {
+            let node = Node::parse(name, registered.example).unwrap();
             examples.push((name, registered.load(&node, name).map(drop)));
         }
         for (name, registered) in &registry.extensions {

@@ -26,6 +26,7 @@ pub mod data;
 pub mod exporters;
 pub mod extensions;
 pub mod net;
+pub mod processors;
 pub mod query;
 pub mod receivers;
 pub mod storage;

@@ -1,0 +1,4 @@
+//! Processors: the stages of a pipeline, one folder each.
+
+pub mod batch;
+pub mod memory_limiter;
