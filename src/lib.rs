@@ -31,3 +31,4 @@ pub mod query;
 pub mod receivers;
 pub mod storage;
 pub mod telemetry;
+pub mod topology;

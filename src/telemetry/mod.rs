@@ -1,5 +1,6 @@
 //! What the agent tells of itself: its clock, metrics, ledger, status and log.
 
+mod causes;
 mod clock;
 mod ledger;
 mod log;
@@ -9,6 +10,7 @@ mod prometheus;
 mod status;
 mod throttle;
 
+pub use causes::with_causes;
 pub use clock::{Clock, ManualClock};
 pub use ledger::{
     Balance, ExporterBalance, ExporterLedger, Ledger, Live, PipelineBalance, PipelineLedger,

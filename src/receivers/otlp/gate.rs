@@ -18,6 +18,7 @@ use crate::codec::otlp_json;
 use crate::component::{Charge, Inlet, Pressure, ServerAuth};
 use crate::data::{Admitted, Batch, Context, DoorLimits, Signal};
 use crate::net::{BodyLimits, Peer};
+use crate::telemetry::with_causes;
 
 /// Up to this size on the wire, compressed or JSON, a request is prepared where it was read.
 const MAX_INLINE_PACKED: usize = 32 * 1024;
@@ -164,13 +165,13 @@ impl Gate {
             Format::Json => {
                 let (text, charge) = plain;
                 let bytes = otlp_json::decode(signal, &text)
-                    .map_err(|error| Status::invalid(chain(&error)))?;
+                    .map_err(|error| Status::invalid(with_causes(&error)))?;
                 (bytes, charge)
             }
         };
         let bytes = charge.attach(bytes);
         Batch::try_new(signal, bytes, context, &self.rules.door)
-            .map_err(|error| Status::invalid(chain(&error)))
+            .map_err(|error| Status::invalid(with_causes(&error)))
     }
 
     fn inflate(
@@ -189,7 +190,7 @@ impl Gate {
             Ok(plain) => Ok((plain, charge)),
             Err(InflateError::TooLarge { .. }) => Err(Status::too_large(max_bytes)),
             Err(InflateError::Refused(pressure)) => Err(pressure.into()),
-            Err(error) => Err(Status::invalid(chain(&error))),
+            Err(error) => Err(Status::invalid(with_causes(&error))),
         }
     }
 }
@@ -207,16 +208,4 @@ impl Wire {
             }
         }
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -1,0 +1,264 @@
+//! From the plan to components: everything is built before anything is started.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::graph::{End, Plan, Planned, PlannedPipeline};
+use crate::component::{
+    BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host, Output,
+    Processor, Receiver, Shard, Sharding,
+};
+use crate::config::{ComponentId, Diagnostic, PipelineId};
+use crate::data::Signal;
+use crate::telemetry::with_causes;
+
+/// An exporter for one signal.
+pub(super) struct BuiltExporter {
+    pub(super) id: ComponentId,
+    pub(super) signal: Signal,
+    pub(super) exporter: Arc<dyn Exporter>,
+    pub(super) driver: DriverSettings,
+}
+
+/// Stages whose work is shared in the same way, once for each worker.
+pub(super) struct BuiltSegment {
+    pub(super) sharding: Sharding,
+    /// By worker, then in order.
+    pub(super) workers: Vec<Vec<(ComponentId, Box<dyn Processor>)>>,
+}
+
+/// A connector for one signal in.
+pub(super) struct BuiltConnector {
+    pub(super) id: ComponentId,
+    pub(super) signal: Signal,
+    pub(super) outputs: Vec<Output>,
+    pub(super) segment: BuiltSegment,
+}
+
+/// All components, built and not started.
+pub(super) struct Components {
+    pub(super) host: Host,
+    pub(super) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    pub(super) exporters: Vec<BuiltExporter>,
+    pub(super) connectors: Vec<BuiltConnector>,
+    pub(super) pipelines: BTreeMap<PipelineId, Vec<BuiltSegment>>,
+    pub(super) receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+}
+
+impl Components {
+    /// Builds everything that `plan` uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all that cannot be built, each with its place in the file.
+    pub(super) fn build(
+        plan: &Plan,
+        mut host: Host,
+        num_workers: usize,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let mut extensions = Vec::new();
+        for (id, planned) in &plan.extensions {
+            let built = planned.loaded.build(&host);
+            extensions.extend(note(built, planned, &mut problems).map(|built| (id.clone(), built)));
+        }
+        let running: HashMap<_, _> = extensions.iter().cloned().collect();
+        host.extensions = Extensions::new(running);
+        let mut builder = Builder { plan, host, num_workers, problems };
+        let exporters = builder.exporters();
+        let connectors = builder.connectors();
+        let pipelines = plan.pipelines.iter();
+        let pipelines = pipelines
+            .map(|pipeline| (pipeline.id.clone(), builder.segments(pipeline)))
+            .collect();
+        let receivers = builder.receivers();
+        let Builder { host, problems, .. } = builder;
+        if problems.is_empty() {
+            Ok(Self { host, extensions, exporters, connectors, pipelines, receivers })
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+/// Notes why something cannot be built.
+fn note<T, P>(
+    built: Result<T, BuildError>,
+    planned: &Planned<P>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<T> {
+    match built {
+        Ok(built) => Some(built),
+        Err(error) => {
+            let problem = Diagnostic::error(with_causes(&error)).at(&planned.place);
+            let problem = problem.in_path(&planned.path);
+            // A component for several signals says the same each time.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+            None
+        }
+    }
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    host: Host,
+    num_workers: usize,
+    problems: Vec<Diagnostic>,
+}
+
+impl Builder<'_> {
+    fn context(&self, id: &ComponentId, signal: Signal) -> BuildContext {
+        BuildContext {
+            id: id.clone(),
+            pipeline: None,
+            signal,
+            outputs: Vec::new(),
+            shard: Shard { index: 0, count: 1 },
+            host: self.host.clone(),
+        }
+    }
+
+    fn exporters(&mut self) -> Vec<BuiltExporter> {
+        let mut exporters = Vec::new();
+        for (id, planned) in &self.plan.exporters {
+            let end = End::Component(id.clone());
+            for signal in Signal::ALL {
+                let mut pipelines = self.plan.pipelines.iter();
+                if !pipelines.any(|pipeline| {
+                    pipeline.id.signal() == signal && pipeline.exporters.contains(&end)
+                }) {
+                    continue;
+                }
+                let built = planned.loaded.exporter.build(&self.context(id, signal));
+                let built = note(built, planned, &mut self.problems);
+                exporters.extend(built.map(|exporter| BuiltExporter {
+                    id: id.clone(),
+                    signal,
+                    exporter,
+                    driver: planned.loaded.driver.clone(),
+                }));
+            }
+        }
+        exporters
+    }
+
+    fn connectors(&mut self) -> Vec<BuiltConnector> {
+        let mut connectors = Vec::new();
+        for (id, planned) in &self.plan.connectors {
+            let end = End::Connector(id.clone());
+            for signal in Signal::ALL {
+                let outputs = self.outputs(&end, signal, &planned.pairs);
+                let mut pipelines = self.plan.pipelines.iter();
+                let is_fed = pipelines.any(|pipeline| {
+                    pipeline.id.signal() == signal && pipeline.exporters.contains(&end)
+                });
+                if !is_fed || outputs.is_empty() {
+                    continue;
+                }
+                let sharding = planned.loaded.sharding;
+                let mut workers = Vec::new();
+                let count = self.num_instances(sharding, signal);
+                for index in 0..count {
+                    let mut context = self.context(id, signal);
+                    context.outputs.clone_from(&outputs);
+                    context.shard = Shard { index, count };
+                    let built = note(planned.loaded.build(&context), planned, &mut self.problems);
+                    workers.push(built.map(|built| (id.clone(), built)).into_iter().collect());
+                }
+                let segment = BuiltSegment { sharding, workers };
+                connectors.push(BuiltConnector { id: id.clone(), signal, outputs, segment });
+            }
+        }
+        connectors
+    }
+
+    /// The pipelines behind a connector that take what it makes of `signal`, sorted.
+    fn outputs(&self, end: &End, signal: Signal, pairs: &[(Signal, Signal)]) -> Vec<Output> {
+        let pipelines = self.plan.pipelines.iter().filter(|pipeline| {
+            pipeline.receivers.contains(end) && pairs.contains(&(signal, pipeline.id.signal()))
+        });
+        let mut outputs: Vec<_> = pipelines
+            .map(|pipeline| Output { pipeline: pipeline.id.clone(), signal: pipeline.id.signal() })
+            .collect();
+        outputs.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
+        outputs
+    }
+
+    /// The segments of a pipeline: at least one, if only of no stages.
+    fn segments(&mut self, pipeline: &PlannedPipeline) -> Vec<BuiltSegment> {
+        let mut shardings: Vec<(Sharding, Vec<&ComponentId>)> = Vec::new();
+        for id in &pipeline.processors {
+            let Some(planned) = self.plan.processors.get(id) else { continue };
+            let sharding = joined(planned.loaded.sharding);
+            match shardings.last_mut() {
+                Some((last, ids)) if *last == sharding => ids.push(id),
+                _ => shardings.push((sharding, vec![id])),
+            }
+        }
+        if shardings.is_empty() {
+            shardings.push((Sharding::PerWorker, Vec::new()));
+        }
+        let segments = shardings.into_iter();
+        segments.map(|(sharding, ids)| self.segment(pipeline, sharding, &ids)).collect()
+    }
+
+    fn segment(
+        &mut self,
+        pipeline: &PlannedPipeline,
+        sharding: Sharding,
+        ids: &[&ComponentId],
+    ) -> BuiltSegment {
+        let signal = pipeline.id.signal();
+        let count = self.num_instances(sharding, signal);
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            let mut stages = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(planned) = self.plan.processors.get(*id) else { continue };
+                let mut context = self.context(id, signal);
+                context.pipeline = Some(pipeline.id.clone());
+                context.shard = Shard { index, count };
+                let built = note(planned.loaded.build(&context), planned, &mut self.problems);
+                stages.extend(built.map(|built| ((*id).clone(), built)));
+            }
+            workers.push(stages);
+        }
+        BuiltSegment { sharding, workers }
+    }
+
+    /// How many workers a segment has. One for all metrics: their batches stay in order.
+    fn num_instances(&self, sharding: Sharding, signal: Signal) -> usize {
+        match sharding {
+            _ if signal == Signal::Metrics => 1,
+            Sharding::Stateless | Sharding::PerWorker | Sharding::ByTraceId => self.num_workers,
+            Sharding::BySeries | Sharding::Single => 1,
+        }
+    }
+
+    fn receivers(&mut self) -> Vec<(ComponentId, Box<dyn Receiver>)> {
+        let mut receivers = Vec::new();
+        for (id, planned) in &self.plan.receivers {
+            let end = End::Component(id.clone());
+            let mut pipelines = self.plan.pipelines.iter();
+            let Some(pipeline) = pipelines.find(|pipeline| pipeline.receivers.contains(&end))
+            else {
+                continue;
+            };
+            let built = planned.loaded.build(&self.context(id, pipeline.id.signal()));
+            let built = note(built, planned, &mut self.problems);
+            receivers.extend(built.map(|built| (id.clone(), built)));
+        }
+        receivers
+    }
+}
+
+/// Which stages can share their workers.
+const fn joined(sharding: Sharding) -> Sharding {
+    match sharding {
+        Sharding::Stateless | Sharding::PerWorker => Sharding::PerWorker,
+        Sharding::BySeries | Sharding::Single => Sharding::Single,
+        Sharding::ByTraceId => Sharding::ByTraceId,
+    }
+}

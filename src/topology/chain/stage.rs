@@ -1,0 +1,209 @@
+//! One stage of a chain: calls a processor, catches its panics, accounts for its records.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tracing::{error, warn};
+
+use super::super::quarantine::Quarantine;
+use crate::component::{Ack, Answer, Emission, Flush, Outbox, Outcome, ProcessError, Processor};
+use crate::data::{Batch, Time};
+use crate::telemetry::{Counter, Live, PipelineLedger, Status, Throttle, with_causes};
+
+/// Why records are dropped on which a stage panics.
+const PANIC: &str = "panic";
+
+/// A batch that leaves a stage, and who waits for it; its records are counted with the share.
+pub(in crate::topology) struct Passed {
+    pub(super) output: usize,
+    pub(super) batch: Batch,
+    pub(super) ack: Ack,
+}
+
+/// What leaves a stage in one call.
+pub(super) type Passing = SmallVec<[Passed; 2]>;
+
+/// A processor or connector in a chain.
+pub(in crate::topology) struct Stage {
+    id: String,
+    processor: Box<dyn Processor>,
+    account: Arc<PipelineLedger>,
+    incoming: Counter,
+    outgoing: Counter,
+    /// Whether a share that is held answers its client at once.
+    answers_early: bool,
+    quarantine: Quarantine,
+    status: Status,
+    log_throttle: Throttle,
+}
+
+/// What stages of one pipeline share.
+pub(in crate::topology) struct StageContext {
+    pub(in crate::topology) account: Arc<PipelineLedger>,
+    pub(in crate::topology) answers_early: bool,
+    pub(in crate::topology) quarantine: Quarantine,
+    pub(in crate::topology) status: Status,
+}
+
+impl Stage {
+    /// A stage called `id`; `items` count what comes in and what goes out.
+    pub(in crate::topology) fn new(
+        id: String,
+        processor: Box<dyn Processor>,
+        (incoming, outgoing): (Counter, Counter),
+        context: &StageContext,
+    ) -> Self {
+        Self {
+            id,
+            processor,
+            account: Arc::clone(&context.account),
+            incoming,
+            outgoing,
+            answers_early: context.answers_early,
+            quarantine: context.quarantine.clone(),
+            status: context.status.clone(),
+            log_throttle: Throttle::default(),
+        }
+    }
+
+    /// Passes a batch through. One on which the processor panics is halved down to the record.
+    pub(super) fn process(&mut self, batch: Batch, ack: Ack, now: Time) -> Passing {
+        self.incoming.add(batch.num_records() as u64);
+        let mut passing = Passing::new();
+        let mut waiting = vec![(batch, ack)];
+        while let Some((batch, ack)) = waiting.pop() {
+            let mut out = Outbox::new(now, Some(ack), self.answers_early);
+            let again = batch.clone();
+            let call = AssertUnwindSafe(|| self.processor.process(batch, &mut out));
+            match catch_unwind(call) {
+                Ok(Ok(())) => self.settle(out, &mut passing),
+                Ok(Err(error)) => self.refuse(out, &error),
+                Err(_) => self.halve(out, &again, &mut waiting),
+            }
+        }
+        passing
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.processor.deadline()
+    }
+
+    pub(super) fn tick(&mut self, now: Time) -> Passing {
+        self.call(now, |processor, out| processor.tick(out))
+    }
+
+    pub(super) fn flush(&mut self, why: Flush, now: Time) -> Passing {
+        self.call(now, |processor, out| processor.flush(why, out))
+    }
+
+    /// A call without a batch of its own.
+    fn call(
+        &mut self,
+        now: Time,
+        call: impl FnOnce(&mut dyn Processor, &mut Outbox) -> Result<(), ProcessError>,
+    ) -> Passing {
+        let mut out = Outbox::new(now, None, self.answers_early);
+        let mut passing = Passing::new();
+        let processor = self.processor.as_mut();
+        match catch_unwind(AssertUnwindSafe(|| call(processor, &mut out))) {
+            Ok(Ok(())) => self.settle(out, &mut passing),
+            Ok(Err(error)) => self.refuse(out, &error),
+            Err(_) => {
+                self.status.record_error(&self.id, "a timed call panicked");
+                error!(component = self.id, "a timed call panicked");
+            }
+        }
+        passing
+    }
+
+    /// Accounts for a call that went well and collects what it let go.
+    fn settle(&self, out: Outbox, passing: &mut Passing) {
+        self.count(&out);
+        let (emissions, mut input) = out.finish();
+        let num_shared = emissions.iter().filter(|emission| emission.held.is_none()).count();
+        let mut num_left = num_shared;
+        for Emission { output, batch, held } in emissions {
+            let num_records = batch.num_records();
+            self.outgoing.add(num_records as u64);
+            let live = self.account.live(num_records);
+            let ack = match held {
+                Some(acks) => Ack::join(acks, live),
+                None => {
+                    num_left -= 1;
+                    share(&mut input, live, num_left == 0)
+                }
+            };
+            passing.push(Passed { output, batch, ack });
+        }
+        if let Some(input) = input {
+            // What was dropped on purpose is done with.
+            input.answer(Outcome::Delivered);
+        }
+    }
+
+    fn count(&self, out: &Outbox) {
+        if out.num_created() > 0 {
+            self.account.created(&self.id).add(out.num_created() as u64);
+        }
+        if out.num_absorbed() > 0 {
+            self.account.absorbed(&self.id).add(out.num_absorbed() as u64);
+        }
+        for dropped in out.dropped() {
+            let counter = self.account.dropped(&self.id, dropped.reason);
+            counter.add(dropped.num_records as u64);
+        }
+    }
+
+    /// Nothing of a refused call leaves; what of it was let go before stays with the input.
+    fn refuse(&self, out: Outbox, error: &ProcessError) {
+        let why = with_causes(error);
+        self.status.record_error(&self.id, &why);
+        if let Some(suppressed) = self.log_throttle.allow(out.now()) {
+            warn!(component = self.id, why, suppressed, "a batch was refused");
+        }
+        self.reject(out, error.reason, &why);
+    }
+
+    fn reject(&self, out: Outbox, reason: &'static str, why: &str) {
+        let answer = Answer::new(Outcome::Rejected, &format!("`{}`: {why}", self.id));
+        let (emissions, input) = out.finish();
+        let held = emissions.into_iter().filter_map(|emission| emission.held).flatten();
+        for ack in held.chain(input) {
+            self.account.dropped(&self.id, reason).add(ack.num_records() as u64);
+            ack.answer_with(&answer);
+        }
+    }
+
+    /// Divides a batch on which the processor panicked; a single record is kept apart.
+    fn halve(&self, out: Outbox, batch: &Batch, waiting: &mut Vec<(Batch, Ack)>) {
+        self.status.record_error(&self.id, "panicked on a batch");
+        if batch.num_records() <= 1 {
+            self.quarantine.keep(&self.id, batch);
+            self.reject(out, PANIC, "cannot process the record");
+            return;
+        }
+        let (emissions, input) = out.finish();
+        drop(emissions);
+        let Some(mut ack) = input else { return };
+        let mut pieces = batch.split(batch.num_records().div_ceil(2), 0);
+        pieces.reverse();
+        for piece in pieces {
+            let share = ack.split(piece.num_records());
+            waiting.push((piece, share));
+        }
+        ack.answer(Outcome::Delivered);
+    }
+}
+
+/// A share in the input's answer; the last takes what is left of it.
+fn share(input: &mut Option<Ack>, live: Live, is_last: bool) -> Ack {
+    if is_last && let Some(mut ack) = input.take() {
+        ack.set_live(live);
+        return ack;
+    }
+    match input {
+        Some(ack) => ack.share(live),
+        None => Ack::detached(live),
+    }
+}

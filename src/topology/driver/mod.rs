@@ -1,0 +1,248 @@
+//! The driver of an exporter: its queue, its lanes, retries, answers and commits.
+//!
+//! ```text
+//! fan-out ──> queue ──> joiner (sending_queue::batch) ──> consumers ──> Exporter::send
+//!                                                    └──> dispatcher ──> lanes ──> Exporter::send
+//! ```
+//!
+//! An exporter without order has `num_consumers` consumers that each prepare and send. One with
+//! keyed lanes has a dispatcher, which prepares batches one after the other, and `num_consumers`
+//! lanes, each with one request in flight.
+
+mod backoff;
+mod commit;
+mod consume;
+mod join;
+mod queue;
+mod send;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use self::commit::Commits;
+use self::queue::{Item, Overflow, PushError, Queue};
+use crate::component::{Ack, Answer, DriverSettings, Exporter, Host, Outcome};
+use crate::config::{ComponentId, Sizer};
+use crate::data::{Batch, Signal};
+use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Live, Status, Throttle};
+
+/// Requests that wait before an exporter without a queue; those who sent them wait, too.
+const CAPACITY_WITHOUT_QUEUE: usize = 64;
+
+const QUEUE_FULL: &str = "sending queue is full";
+const STOPPING: &str = "the agent stops";
+
+/// An exporter for one signal, and what stands around it.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    /// Ends the task that commits, after the last send.
+    finish: CancellationToken,
+}
+
+/// The way into a driver; for the threads of chains.
+#[derive(Clone)]
+pub(super) struct DriverInlet {
+    shared: Arc<Shared>,
+}
+
+/// What all tasks of a driver share.
+struct Shared {
+    id: ComponentId,
+    /// Id and signal.
+    name: String,
+    exporter: Arc<dyn Exporter>,
+    settings: DriverSettings,
+    queue: Queue,
+    /// Whether an answer is given as soon as a batch is queued.
+    answers_early: bool,
+    commits: Commits,
+    account: Arc<ExporterLedger>,
+    counters: Counters,
+    status: Status,
+    clock: Clock,
+    log_throttle: Throttle,
+    /// No more attempts and pauses: the time for stopping is over.
+    abort: CancellationToken,
+}
+
+/// The driver's own metrics.
+struct Counters {
+    sent: Counter,
+    send_failed: Counter,
+    enqueue_failed: Counter,
+    duration: Latency,
+}
+
+impl Driver {
+    /// Starts the tasks of an exporter that was started itself.
+    ///
+    /// With `answers_early`, clients are answered when their records are queued, unless the
+    /// exporter has no queue or its queue waits for results.
+    pub(super) fn start(
+        (id, signal): (&ComponentId, Signal),
+        exporter: Arc<dyn Exporter>,
+        settings: DriverSettings,
+        answers_early: bool,
+        host: &Host,
+    ) -> Self {
+        let shared =
+            Arc::new(Shared::new((id, signal), exporter, settings, answers_early, host));
+        let mut tasks = JoinSet::new();
+        let finish = CancellationToken::new();
+        consume::spawn(&shared, &mut tasks);
+        let committing = commit::run(Arc::clone(&shared), finish.clone());
+        tasks.spawn(committing);
+        Self { shared, tasks, finish }
+    }
+
+    pub(super) fn inlet(&self) -> DriverInlet {
+        DriverInlet { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Ends attempts and pauses: what is not sent by now is dropped and counted.
+    pub(super) fn abort_token(&self) -> CancellationToken {
+        self.shared.abort.clone()
+    }
+
+    /// Sends what waits, commits, and ends; to be called when nothing comes any more.
+    pub(super) async fn stop(mut self) {
+        self.shared.queue.close();
+        // All but the one that commits end by themselves when the queue is empty.
+        while self.tasks.len() > 1 {
+            if self.tasks.join_next().await.is_none() {
+                break;
+            }
+        }
+        for item in self.shared.queue.drain() {
+            self.shared.drop_for_good(item.ack, "shutdown", &self.shared.stopping());
+        }
+        self.finish.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl DriverInlet {
+    /// Takes nothing more.
+    pub(super) fn close(&self) {
+        self.shared.queue.close();
+    }
+
+    /// Queues a batch; `client` is the share that waits for it, whose records are counted elsewhere.
+    pub(super) fn enqueue(&self, batch: Batch, client: &Ack) {
+        let shared = &self.shared;
+        let num_records = batch.num_records();
+        shared.account.received().add(num_records as u64);
+        let live = shared.account.live(num_records);
+        let ack = if shared.answers_early { Ack::detached(live) } else { client.share(live) };
+        // A second share holds the answer back until the batch is in the queue.
+        let entry = client.share(Live::none());
+        match shared.queue.push(Item { batch, ack }) {
+            Ok(()) => entry.answer(Outcome::Delivered),
+            Err(PushError::Full(item)) => shared.refuse(item, entry, "queue_full", QUEUE_FULL),
+            Err(PushError::Closed(item)) => shared.refuse(item, entry, "shutdown", STOPPING),
+        }
+    }
+}
+
+impl Shared {
+    fn new(
+        (id, signal): (&ComponentId, Signal),
+        exporter: Arc<dyn Exporter>,
+        settings: DriverSettings,
+        answers_early: bool,
+        host: &Host,
+    ) -> Self {
+        let exporter_id = id.to_string();
+        let labels = [("exporter", exporter_id.as_str())];
+        let queued = [("exporter", exporter_id.as_str()), ("data_type", signal.as_str())];
+        let size = host.metrics.gauge("otelcol_exporter_queue_size", &queued);
+        let capacity = host.metrics.gauge("otelcol_exporter_queue_capacity", &queued);
+        let queue = &settings.queue;
+        let (limit, overflow) = match queue.enabled {
+            true if queue.block_on_overflow => (queue.queue_size, Overflow::Wait),
+            true => (queue.queue_size, Overflow::Refuse),
+            false => (CAPACITY_WITHOUT_QUEUE, Overflow::Wait),
+        };
+        let sizer = if queue.enabled { queue.sizer } else { Sizer::Requests };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        capacity.set(limit as f64);
+        host.status.show_queue(&exporter_id, signal.as_str(), size.clone(), capacity);
+        Self {
+            name: format!("{exporter_id} {}", signal.as_str()),
+            queue: Queue::new(limit, sizer, overflow, size),
+            answers_early: answers_early && queue.enabled && !queue.wait_for_result,
+            commits: Commits::default(),
+            account: host.ledger.exporter(&format!("{exporter_id} {}", signal.as_str())),
+            counters: Counters::new(signal, &labels, host),
+            status: host.status.clone(),
+            clock: host.clock.clone(),
+            log_throttle: Throttle::default(),
+            abort: CancellationToken::new(),
+            id: id.clone(),
+            exporter,
+            settings,
+        }
+    }
+
+    /// Answers for a batch that did not get into the queue.
+    fn refuse(&self, item: Item, entry: Ack, reason: &'static str, why: &str) {
+        let num_records = item.batch.num_records() as u64;
+        self.counters.enqueue_failed.add(num_records);
+        self.account.dropped(reason).add(num_records);
+        let answer = Answer::new(Outcome::Retry, &format!("exporter `{}`: {why}", self.id));
+        item.ack.answer_with(&answer);
+        entry.answer_with(&answer);
+        self.status.record_error(&self.name, why);
+        if let Some(suppressed) = self.log_throttle.allow(self.clock.now()) {
+            warn!(exporter = self.name, why, records = num_records, suppressed, "data refused");
+        }
+    }
+
+    /// Counts records as dropped for good, and answers for them.
+    fn drop_for_good(&self, ack: Ack, reason: &'static str, answer: &Answer) {
+        let num_records = ack.num_records() as u64;
+        self.counters.send_failed.add(num_records);
+        self.account.dropped(reason).add(num_records);
+        let why = answer.reason.as_deref().unwrap_or(reason);
+        self.status.record_error(&self.name, why);
+        if let Some(suppressed) = self.log_throttle.allow(self.clock.now()) {
+            let records = num_records;
+            error!(exporter = self.name, reason, why, records, suppressed, "data dropped");
+        }
+        ack.answer_with(answer);
+    }
+
+    /// Counts records as delivered, and answers for them.
+    fn deliver(&self, ack: Ack) {
+        let num_records = ack.num_records() as u64;
+        self.counters.sent.add(num_records);
+        self.account.delivered().add(num_records);
+        ack.answer(Outcome::Delivered);
+    }
+
+    fn stopping(&self) -> Answer {
+        Answer::new(Outcome::Retry, &format!("exporter `{}`: {STOPPING}", self.id))
+    }
+}
+
+impl Counters {
+    fn new(signal: Signal, labels: &[(&str, &str)], host: &Host) -> Self {
+        let counter = |what: &str| {
+            let family = format!("otelcol_exporter_{what}_{}", signal.records());
+            host.metrics.counter(&family, labels)
+        };
+        Self {
+            sent: counter("sent"),
+            send_failed: counter("send_failed"),
+            enqueue_failed: counter("enqueue_failed"),
+            duration: host.metrics.latency("catchment_exporter_send_duration_seconds", labels),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! From the end of a pipeline to its exporters and connectors.
+
+use std::sync::Arc;
+
+use super::chain::Entrance;
+use super::driver::DriverInlet;
+use crate::component::{Ack, Outcome};
+use crate::data::Batch;
+use crate::telemetry::PipelineLedger;
+
+/// One of the ends of a pipeline.
+#[derive(Clone)]
+pub(super) enum Target {
+    /// An exporter's queue.
+    Driver(DriverInlet),
+    /// A connector.
+    Connector(Entrance),
+}
+
+/// All ends of a pipeline: each gets every batch, which costs a clone of handles.
+#[derive(Clone)]
+pub(super) struct FanOut {
+    account: Arc<PipelineLedger>,
+    targets: Arc<[Target]>,
+}
+
+impl FanOut {
+    pub(super) fn new(account: Arc<PipelineLedger>, targets: Vec<Target>) -> Self {
+        Self { account, targets: targets.into() }
+    }
+
+    /// Passes a batch on; its records leave the pipeline's account.
+    ///
+    /// Blocks where an end asks its pipeline to wait.
+    pub(super) fn pass(&self, batch: Batch, ack: Ack) {
+        if batch.is_empty() {
+            ack.answer(Outcome::Delivered);
+            return;
+        }
+        self.account.forwarded().add(batch.num_records() as u64);
+        for target in &*self.targets {
+            match target {
+                Target::Driver(driver) => driver.enqueue(batch.clone(), &ack),
+                Target::Connector(entrance) => entrance.pass(batch.clone(), &ack),
+            }
+        }
+        ack.answer(Outcome::Delivered);
+    }
+}

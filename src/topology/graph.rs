@@ -1,0 +1,448 @@
+//! From the file to a plan: every component is looked up and read, every connection is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::component::{
+    DriverSettings, LoadedConnector, LoadedExporter, LoadedExtension, LoadedProcessor,
+    LoadedReceiver, Registered, Registry, lookup,
+};
+use crate::config::{
+    self, AckMode, ComponentId, Declared, Diagnostic, Document, Node, PipelineId, Place, Queue,
+    Reference, Retry, Settings, did_you_mean, read,
+};
+use crate::data::Signal;
+
+/// With `service::ack: delivered` a client should not wait longer than this for a stage.
+const LONG_HOLD: Duration = Duration::from_secs(5);
+
+/// A component of the file, read.
+#[derive(Clone)]
+pub(super) struct Planned<T> {
+    /// Where it stands in the file.
+    pub(super) place: Place,
+    /// Its path in messages: `exporters::otlp/2`.
+    pub(super) path: String,
+    /// (in, out) as its type has them.
+    pub(super) pairs: Vec<(Signal, Signal)>,
+    /// Its settings.
+    pub(super) loaded: T,
+}
+
+/// An exporter and what stands around it.
+#[derive(Clone)]
+pub(super) struct PlannedExporter {
+    pub(super) exporter: LoadedExporter,
+    pub(super) driver: DriverSettings,
+}
+
+/// What a pipeline ends in, or begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// A receiver or an exporter.
+    Component(ComponentId),
+    /// A connector.
+    Connector(ComponentId),
+}
+
+/// A pipeline: its ends, and its processors in order.
+#[derive(Clone, Debug)]
+pub(super) struct PlannedPipeline {
+    pub(super) id: PipelineId,
+    pub(super) receivers: Vec<End>,
+    pub(super) processors: Vec<ComponentId>,
+    pub(super) exporters: Vec<End>,
+}
+
+/// A file that was read and checked: what is to be built, and how it hangs together.
+pub struct Plan {
+    pub(super) receivers: BTreeMap<ComponentId, Planned<LoadedReceiver>>,
+    pub(super) processors: BTreeMap<ComponentId, Planned<LoadedProcessor>>,
+    pub(super) exporters: BTreeMap<ComponentId, Planned<PlannedExporter>>,
+    pub(super) connectors: BTreeMap<ComponentId, Planned<LoadedConnector>>,
+    pub(super) extensions: Vec<(ComponentId, Planned<LoadedExtension>)>,
+    /// In an order in which records only go to later ones.
+    pub(super) pipelines: Vec<PlannedPipeline>,
+    settings: Settings,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Reads the components that `document` names; the places of secrets are marked in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with everything that is wrong: unknown types and keys, wrong values, references to
+    /// what is not there, signals that a component does not have.
+    pub fn try_new(document: &mut Document, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
+        let mut reader = Reader { problems: document.check_references(), secrets: Vec::new() };
+        let receivers = reader.section(&document.receivers, &registry.receivers, registry);
+        let processors = reader.section(&document.processors, &registry.processors, registry);
+        let connectors = reader.section(&document.connectors, &registry.connectors, registry);
+        let extensions = reader.section(&document.extensions, &registry.extensions, registry);
+        let exporters = reader.exporters(&document.exporters, registry);
+        let Reader { problems, secrets } = reader;
+        document.mark_secrets(secrets);
+        let mut plan = Self {
+            receivers,
+            processors,
+            exporters,
+            connectors,
+            extensions: listed(extensions, &document.service.extensions),
+            pipelines: Vec::new(),
+            settings: document.service.settings.clone(),
+            warnings: document.warnings().to_vec(),
+        };
+        plan.pipelines = plan.in_order(document);
+        let mut problems = problems;
+        plan.check_signals(document, &mut problems);
+        plan.check_storage(&mut problems);
+        plan.warn(document);
+        let (errors, warnings) = problems.into_iter().partition(Diagnostic::is_error);
+        plan.warnings.extend::<Vec<_>>(warnings);
+        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+    }
+
+    /// What is probably not meant.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The settings of the `service` section.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether clients are answered when their records are queued, not when they are delivered.
+    pub(super) fn answers_early(&self) -> bool {
+        self.settings.ack == AckMode::Accepted
+    }
+
+    /// Limit and spike in bytes that processors set for the budget, the smallest limit of all.
+    pub(super) fn memory_limit(&self, total_bytes: usize) -> Option<(usize, usize)> {
+        let used: BTreeSet<_> =
+            self.pipelines.iter().flat_map(|pipeline| &pipeline.processors).collect();
+        let limits = used.iter().filter_map(|id| self.processors.get(*id));
+        limits.filter_map(|planned| planned.loaded.memory_limit(total_bytes)).min()
+    }
+
+    fn end(&self, reference: &Reference) -> End {
+        if self.connectors.contains_key(&reference.id) {
+            return End::Connector(reference.id.clone());
+        }
+        End::Component(reference.id.clone())
+    }
+
+    /// The pipelines, those before connectors before those behind them.
+    fn in_order(&self, document: &Document) -> Vec<PlannedPipeline> {
+        let pipelines = document.service.pipelines.iter().map(|pipeline| PlannedPipeline {
+            id: pipeline.id.clone(),
+            receivers: pipeline.receivers.iter().map(|reference| self.end(reference)).collect(),
+            processors: pipeline.processors.iter().map(|reference| reference.id.clone()).collect(),
+            exporters: pipeline.exporters.iter().map(|reference| self.end(reference)).collect(),
+        });
+        let mut waiting: Vec<PlannedPipeline> = pipelines.collect();
+        let mut ordered = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let is_fed = |pipeline: &PlannedPipeline| {
+                waiting.iter().any(|other| {
+                    other.exporters.iter().any(|end| {
+                        matches!(end, End::Connector(_)) && pipeline.receivers.contains(end)
+                    })
+                })
+            };
+            // A cycle has been reported; its pipelines stay in the order of the file.
+            let next = waiting.iter().position(|pipeline| !is_fed(pipeline)).unwrap_or(0);
+            ordered.push(waiting.remove(next));
+        }
+        ordered
+    }
+
+    fn check_signals(&self, document: &Document, problems: &mut Vec<Diagnostic>) {
+        for pipeline in &document.service.pipelines {
+            let signal = pipeline.id.signal();
+            let path = format!("service::pipelines::{}", pipeline.id);
+            let mut need = |reference: &Reference, pairs: Option<&[(Signal, Signal)]>, kind| {
+                if pairs.is_none_or(|pairs| pairs.iter().any(|(taken, _)| *taken == signal)) {
+                    return;
+                }
+                let signal = signal.as_str();
+                let message = format!("the {kind} `{}` does not support {signal}", reference.id);
+                problems.push(Diagnostic::error(message).at(&reference.place).in_path(&path));
+            };
+            for reference in &pipeline.receivers {
+                need(reference, pairs_of(&self.receivers, &reference.id), "receiver");
+            }
+            for reference in &pipeline.processors {
+                need(reference, pairs_of(&self.processors, &reference.id), "processor");
+            }
+            for reference in &pipeline.exporters {
+                need(reference, pairs_of(&self.exporters, &reference.id), "exporter");
+            }
+            self.check_connectors(document, pipeline, &path, problems);
+        }
+    }
+
+    /// Whether each connector of a pipeline has a partner on its other side with a signal that it
+    /// makes of this one, or of which it makes this one.
+    fn check_connectors(
+        &self,
+        document: &Document,
+        pipeline: &config::Pipeline,
+        path: &str,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let signal = pipeline.id.signal();
+        for (reference, is_input) in sides(pipeline) {
+            let Some(pairs) = pairs_of(&self.connectors, &reference.id) else { continue };
+            let partners = document.service.pipelines.iter().filter(|other| {
+                let others = if is_input { &other.receivers } else { &other.exporters };
+                others.iter().any(|other| other.id == reference.id)
+            });
+            let partners: BTreeSet<Signal> = partners.map(|other| other.id.signal()).collect();
+            let fits = |other: &Signal| {
+                let pair = if is_input { (signal, *other) } else { (*other, signal) };
+                pairs.contains(&pair)
+            };
+            if partners.is_empty() || partners.iter().any(fits) {
+                continue;
+            }
+            let others: Vec<_> = partners.iter().map(|signal| signal.as_str()).collect();
+            let (others, signal) = (others.join(" or "), signal.as_str());
+            let (from, to) =
+                if is_input { (signal, others.as_str()) } else { (others.as_str(), signal) };
+            let message = format!("the connector `{}` does not make {to} of {from}", reference.id);
+            problems.push(Diagnostic::error(message).at(&reference.place).in_path(path));
+        }
+    }
+
+    fn check_storage(&self, problems: &mut Vec<Diagnostic>) {
+        for planned in self.exporters.values() {
+            let Some(storage) = &planned.loaded.driver.queue.storage else { continue };
+            let message = format!("the extension `{storage}` cannot keep a queue on disk");
+            let path = format!("{}::sending_queue::storage", planned.path);
+            problems.push(Diagnostic::error(message).at(&planned.place).in_path(path));
+        }
+    }
+
+    fn warn(&mut self, document: &Document) {
+        let mut warnings = Vec::new();
+        for pipeline in &document.service.pipelines {
+            let path = format!("service::pipelines::{}", pipeline.id);
+            for (index, reference) in pipeline.processors.iter().enumerate() {
+                let Some(planned) = self.processors.get(&reference.id) else { continue };
+                let is_limiter = planned.loaded.memory_limit(usize::MAX / 2).is_some();
+                if is_limiter && index > 0 {
+                    let message = format!("`{}` should be the first processor", reference.id);
+                    let warning = Diagnostic::warning(message).at(&reference.place);
+                    warnings.push(warning.in_path(&path));
+                }
+                let hold = planned.loaded.max_hold.unwrap_or_default();
+                if !self.answers_early() && hold > LONG_HOLD {
+                    let message = format!(
+                        "`{}` may hold records for {hold:?}, and with `ack: delivered` clients wait",
+                        reference.id
+                    );
+                    let warning = Diagnostic::warning(message).at(&reference.place);
+                    warnings.push(warning.in_path(&path));
+                }
+            }
+        }
+        self.warnings.extend(warnings);
+    }
+}
+
+/// The connectors and others at both ends of a pipeline; whether records go into them.
+fn sides(pipeline: &config::Pipeline) -> impl Iterator<Item = (&Reference, bool)> {
+    let inputs = pipeline.exporters.iter().map(|reference| (reference, true));
+    inputs.chain(pipeline.receivers.iter().map(|reference| (reference, false)))
+}
+
+fn pairs_of<'a, T>(
+    section: &'a BTreeMap<ComponentId, Planned<T>>,
+    id: &ComponentId,
+) -> Option<&'a [(Signal, Signal)]> {
+    section.get(id).map(|planned| planned.pairs.as_slice())
+}
+
+/// Those that `service::extensions` lists, in its order.
+fn listed<T>(
+    mut declared: BTreeMap<ComponentId, Planned<T>>,
+    references: &[Reference],
+) -> Vec<(ComponentId, Planned<T>)> {
+    references.iter().filter_map(|reference| declared.remove_entry(&reference.id)).collect()
+}
+
+/// Reads components and collects what is wrong with them.
+struct Reader {
+    problems: Vec<Diagnostic>,
+    secrets: Vec<Place>,
+}
+
+impl Reader {
+    fn section<T>(
+        &mut self,
+        declared: &[Declared],
+        types: &BTreeMap<&'static str, Registered<T>>,
+        registry: &Registry,
+    ) -> BTreeMap<ComponentId, Planned<T>> {
+        let mut section = BTreeMap::new();
+        for declared in declared {
+            let Some(registered) = self.registered(declared, types, registry) else { continue };
+            let Some(loaded) = self.note(registered.load(&declared.node, &declared.path())) else {
+                continue;
+            };
+            section.insert(declared.id.clone(), planned(declared, registered, loaded));
+        }
+        section
+    }
+
+    fn exporters(
+        &mut self,
+        declared: &[Declared],
+        registry: &Registry,
+    ) -> BTreeMap<ComponentId, Planned<PlannedExporter>> {
+        let mut section = BTreeMap::new();
+        for declared in declared {
+            let types = &registry.exporters;
+            let Some(registered) = self.registered(declared, types, registry) else { continue };
+            let path = declared.path();
+            let mut body = declared.node.clone();
+            let around = body.take_off(registered.driver_keys);
+            let settings = self.note(read::<DriverForm>(&around, &path));
+            let exporter = self.note(registered.load(&body, &path));
+            let (Some(form), Some(exporter)) = (settings, exporter) else { continue };
+            let settings = form.over(exporter.driver_defaults.clone(), &around);
+            let driver = exporter.driver(settings);
+            let loaded = PlannedExporter { exporter, driver };
+            section.insert(declared.id.clone(), planned(declared, registered, loaded));
+        }
+        section
+    }
+
+    /// The component's type, or a problem that names what is near.
+    fn registered<'a, T>(
+        &mut self,
+        declared: &Declared,
+        types: &'a BTreeMap<&'static str, Registered<T>>,
+        registry: &Registry,
+    ) -> Option<&'a Registered<T>> {
+        let kind = declared.id.kind();
+        let found = lookup(types, kind);
+        if found.is_none() {
+            let singular = declared.section().trim_end_matches('s');
+            let names = types.values().flat_map(|registered| {
+                std::iter::once(registered.type_name).chain(registered.aliases.iter().copied())
+            });
+            let hint = elsewhere(kind, registry).or_else(|| did_you_mean(kind, names));
+            let problem = Diagnostic::error(format!("unknown {singular} `{kind}`"));
+            let hint = hint.unwrap_or_else(|| "`catchment components` lists what there is".into());
+            self.problems.push(problem.at(&declared.place).in_path(declared.section()).hint(hint));
+        }
+        found
+    }
+
+    /// Notes warnings, secrets and problems; gives the value if there is one.
+    fn note<T>(&mut self, outcome: Result<config::Read<T>, Vec<Diagnostic>>) -> Option<T> {
+        match outcome {
+            Ok(read) => {
+                self.problems.extend(read.warnings);
+                self.secrets.extend(read.secrets);
+                Some(read.value)
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+}
+
+/// Says so when a type is of another kind than its section.
+fn elsewhere(kind: &str, registry: &Registry) -> Option<String> {
+    let sections = [
+        (lookup(&registry.receivers, kind).is_some(), "a receiver"),
+        (lookup(&registry.processors, kind).is_some(), "a processor"),
+        (lookup(&registry.connectors, kind).is_some(), "a connector"),
+        (lookup(&registry.exporters, kind).is_some(), "an exporter"),
+        (lookup(&registry.extensions, kind).is_some(), "an extension"),
+    ];
+    let (_, what) = sections.iter().find(|(is_there, _)| *is_there)?;
+    Some(format!("`{kind}` is {what}"))
+}
+
+fn planned<T, U>(declared: &Declared, registered: &Registered<T>, loaded: U) -> Planned<U> {
+    let (place, path) = (declared.place.clone(), declared.path());
+    Planned { place, path, pairs: registered.pairs.clone(), loaded }
+}
+
+/// The driver's keys of an exporter's body, as they are written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DriverForm {
+    timeout: Option<config::Duration>,
+    retry_on_failure: Option<Retry>,
+    sending_queue: Option<Queue>,
+}
+
+impl DriverForm {
+    /// What is written over what the exporter has by default; `node` says what is written.
+    fn over(self, defaults: DriverSettings, node: &Node) -> DriverSettings {
+        let mut settings = defaults;
+        if let Some(timeout) = self.timeout {
+            settings.timeout = timeout.get();
+        }
+        if let (Some(retry), Some(node)) = (self.retry_on_failure, node.get("retry_on_failure")) {
+            settings.retry = retry_over(retry, settings.retry, node);
+        }
+        if let (Some(queue), Some(node)) = (self.sending_queue, node.get("sending_queue")) {
+            settings.queue = queue_over(queue, settings.queue, node);
+        }
+        settings
+    }
+}
+
+/// `written` where its key is in `node`, else `default`.
+fn choose<T>(node: &Node, key: &str, written: T, default: T) -> T {
+    if node.get(key).is_some_and(|value| !value.is_null()) { written } else { default }
+}
+
+fn retry_over(retry: Retry, default: Retry, node: &Node) -> Retry {
+    Retry {
+        enabled: choose(node, "enabled", retry.enabled, default.enabled),
+        initial_interval: choose(
+            node,
+            "initial_interval",
+            retry.initial_interval,
+            default.initial_interval,
+        ),
+        randomization_factor: choose(
+            node,
+            "randomization_factor",
+            retry.randomization_factor,
+            default.randomization_factor,
+        ),
+        multiplier: choose(node, "multiplier", retry.multiplier, default.multiplier),
+        max_interval: choose(node, "max_interval", retry.max_interval, default.max_interval),
+        max_elapsed_time: choose(
+            node,
+            "max_elapsed_time",
+            retry.max_elapsed_time,
+            default.max_elapsed_time,
+        ),
+    }
+}
+
+fn queue_over(queue: Queue, default: Queue, node: &Node) -> Queue {
+    Queue {
+        enabled: choose(node, "enabled", queue.enabled, default.enabled),
+        num_consumers: choose(node, "num_consumers", queue.num_consumers, default.num_consumers),
+        queue_size: choose(node, "queue_size", queue.queue_size, default.queue_size),
+        sizer: choose(node, "sizer", queue.sizer, default.sizer),
+        ..queue
+    }
+}

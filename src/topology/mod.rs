@@ -1,0 +1,24 @@
+//! The engine: checks a file against the components there are, builds what it names, wires it up,
+//! runs and stops it.
+//!
+//! ```text
+//! receiver ──> intake ──> chain (workers of a pipeline) ──> fan-out ──> driver ──> exporter
+//!                                                             └──> connector ──> chain of another
+//! ```
+
+mod build;
+mod chain;
+mod driver;
+mod fanout;
+mod graph;
+mod intake;
+mod lifecycle;
+mod memory;
+mod quarantine;
+
+pub use graph::Plan;
+pub use lifecycle::{Engine, StartError, check};
+pub use memory::budget;
+
+#[cfg(test)]
+mod tests;
