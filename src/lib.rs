@@ -18,6 +18,8 @@
 )]
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod codec;
 pub mod component;
 pub mod components;

@@ -68,9 +68,8 @@ impl Components {
         let exporters = builder.exporters();
         let connectors = builder.connectors();
         let pipelines = plan.pipelines.iter();
-        let pipelines = pipelines
-            .map(|pipeline| (pipeline.id.clone(), builder.segments(pipeline)))
-            .collect();
+        let pipelines =
+            pipelines.map(|pipeline| (pipeline.id.clone(), builder.segments(pipeline))).collect();
         let receivers = builder.receivers();
         let Builder { host, problems, .. } = builder;
         if problems.is_empty() {

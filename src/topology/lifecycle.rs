@@ -23,8 +23,8 @@ use super::graph::{End, PlannedPipeline};
 use super::intake::Pipelines;
 use super::quarantine::Quarantine;
 use crate::component::{
-    Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError,
-    Sharding, Transport,
+    Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError, Sharding,
+    Transport,
 };
 use crate::config::{ComponentId, Diagnostic, PipelineId};
 use crate::data::Signal;
@@ -106,8 +106,7 @@ impl Engine {
     /// what was started is stopped again.
     pub async fn start(plan: &Plan, host: Host) -> Result<Self, StartError> {
         let num_workers = available_parallelism().map_or(1, NonZeroUsize::get);
-        let components =
-            Components::build(plan, host, num_workers).map_err(StartError::Build)?;
+        let components = Components::build(plan, host, num_workers).map_err(StartError::Build)?;
         let mut engine = Self {
             host: components.host.clone(),
             listeners: Listeners::default(),
@@ -289,9 +288,10 @@ struct Entrances {
 impl Entrances {
     /// The ways from a receiver into its pipelines for `signal`.
     fn of(&self, plan: &Plan, end: &End, signal: Signal) -> Vec<Entrance> {
-        let pipelines = plan.pipelines.iter().filter(|pipeline| {
-            pipeline.id.signal() == signal && pipeline.receivers.contains(end)
-        });
+        let pipelines = plan
+            .pipelines
+            .iter()
+            .filter(|pipeline| pipeline.id.signal() == signal && pipeline.receivers.contains(end));
         pipelines.filter_map(|pipeline| self.pipelines.get(&pipeline.id).cloned()).collect()
     }
 }

@@ -37,8 +37,8 @@ impl Quarantine {
             batch.signal().as_str()
         );
         let path = self.folder.join(name);
-        let written = fs::create_dir_all(&*self.folder)
-            .and_then(|()| fs::write(&path, batch.merged_bytes()));
+        let written =
+            fs::create_dir_all(&*self.folder).and_then(|()| fs::write(&path, batch.merged_bytes()));
         match written {
             Ok(()) => error!(component, path = %path.display(), "a record made a stage panic"),
             Err(error) => warn!(component, path = %path.display(), %error, "cannot keep a record"),

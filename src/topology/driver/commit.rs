@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::backoff::Backoff;
 use super::Shared;
+use super::backoff::Backoff;
 use crate::component::{Ack, Answer, ExportError, Outcome};
 use crate::telemetry::with_causes;
 

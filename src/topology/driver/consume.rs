@@ -46,11 +46,7 @@ async fn consume(shared: Arc<Shared>, source: join::Source) {
     }
 }
 
-async fn dispatch(
-    shared: Arc<Shared>,
-    source: join::Source,
-    lanes: Vec<flume::Sender<Waiting>>,
-) {
+async fn dispatch(shared: Arc<Shared>, source: join::Source, lanes: Vec<flume::Sender<Waiting>>) {
     let mut turn = 0_usize;
     while let Some(item) = source.next(&shared.queue).await {
         for (request, ack) in prepare(&shared, item).await {

@@ -89,8 +89,7 @@ impl Driver {
         answers_early: bool,
         host: &Host,
     ) -> Self {
-        let shared =
-            Arc::new(Shared::new((id, signal), exporter, settings, answers_early, host));
+        let shared = Arc::new(Shared::new((id, signal), exporter, settings, answers_early, host));
         let mut tasks = JoinSet::new();
         let finish = CancellationToken::new();
         consume::spawn(&shared, &mut tasks);

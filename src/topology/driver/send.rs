@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::backoff::Backoff;
 use super::Shared;
+use super::backoff::Backoff;
 use crate::component::{Ack, Answer, Cause, Durability, ExportError, Outcome, Request, Sent};
 use crate::telemetry::with_causes;
 

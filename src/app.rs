@@ -1,0 +1,194 @@
+//! The agent as a whole: from sources of configuration to a running engine with its HTTP surface.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::api::{self, Servers, Sources};
+use crate::component::{Extensions, Host};
+use crate::components;
+use crate::config::{self, Diagnostic, Document, Source};
+use crate::telemetry::{self, Clock, Ledger, LogSampling, LogSettings, Metrics, Status};
+use crate::topology::{self, Engine, Plan, StartError};
+
+/// The variable that names the folder of the agent's data.
+pub const DATA_DIR_VARIABLE: &str = "CATCHMENT_DATA_DIR";
+
+/// The variable that adds remote-write to the default pipeline.
+pub const REMOTE_WRITE_VARIABLE: &str = "CATCHMENT_REMOTE_WRITE_URL";
+
+/// Where the agent's data goes when nothing says where.
+const DEFAULT_DATA_DIR: &str = "catchment-data";
+
+/// The pipeline that runs without `--config`.
+const DEFAULT_PIPELINE: (&str, &str) =
+    ("pipelines/default.yaml", include_str!("../pipelines/default.yaml"));
+
+/// What is merged over it for remote-write.
+const DEFAULT_REMOTE_WRITE: (&str, &str) =
+    ("pipelines/default-remote-write.yaml", include_str!("../pipelines/default-remote-write.yaml"));
+
+/// A configuration that was read and checked.
+pub struct Loaded {
+    /// The merged file.
+    pub document: Document,
+    /// What it makes the engine do.
+    pub plan: Plan,
+}
+
+/// Where the configuration comes from: `arguments` of `--config`, or the embedded default.
+pub fn sources(arguments: &[String], env: config::Env<'_>) -> Vec<Source> {
+    if !arguments.is_empty() {
+        return arguments.iter().map(|argument| Source::parse(argument)).collect();
+    }
+    let embedded = |(name, text): (&str, &str)| Source::Embedded {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut sources = vec![embedded(DEFAULT_PIPELINE)];
+    if env(REMOTE_WRITE_VARIABLE).is_some_and(|url| !url.is_empty()) {
+        sources.push(embedded(DEFAULT_REMOTE_WRITE));
+    }
+    sources
+}
+
+/// Reads and checks a configuration with the components there are.
+///
+/// # Errors
+///
+/// Fails with everything that is wrong.
+pub fn load(
+    sources: &[Source],
+    sets: &[String],
+    env: config::Env<'_>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut document = config::load(sources, sets, env)?;
+    let plan = Plan::try_new(&mut document, &components::builtin())?;
+    Ok(Loaded { document, plan })
+}
+
+/// Builds everything that a configuration uses, without starting it.
+///
+/// # Errors
+///
+/// Fails with everything that cannot be built.
+pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<(), Vec<Diagnostic>> {
+    topology::check(&loaded.plan, host(&loaded.plan, env))
+}
+
+/// Runs the agent until it is told to stop by SIGTERM or SIGINT, or a receiver fails.
+///
+/// # Errors
+///
+/// Fails when something cannot be started, or failed while it ran.
+pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    info!(version = env!("CARGO_PKG_VERSION"), "starting");
+    for warning in loaded.plan.warnings() {
+        warn!(place = ?warning.place().map(ToString::to_string), "{}", warning.message());
+    }
+    let mut engine = start(&loaded.plan, host(&loaded.plan, env)).await?;
+    let servers = match serve(&loaded.plan, &engine).await {
+        Ok(servers) => servers,
+        Err(error) => {
+            engine.stop().await;
+            return Err(error.into());
+        }
+    };
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        failure = engine.failure() => Err(failure),
+    };
+    info!("stopping");
+    let ledger = engine.host().ledger.clone();
+    engine.stop().await;
+    servers.stop().await;
+    let unbalanced = ledger.unbalanced();
+    if unbalanced.is_empty() {
+        info!("stopped");
+    } else {
+        error!(?unbalanced, "stopped, and the ledger does not balance");
+    }
+    outcome.map_err(Into::into)
+}
+
+async fn start(plan: &Plan, host: Host) -> anyhow::Result<Engine> {
+    match Engine::start(plan, host).await {
+        Ok(engine) => Ok(engine),
+        Err(StartError::Build(problems)) => Err(anyhow!(config::render(&problems))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn serve(plan: &Plan, engine: &Engine) -> Result<Servers, api::ServeError> {
+    let host = engine.host();
+    let sources = Sources {
+        metrics: host.metrics.clone(),
+        ledger: host.ledger.clone(),
+        extensions: host.extensions.clone(),
+        ..Sources::default()
+    };
+    api::serve(plan.settings(), sources.with_handles(engine.handles().iter().cloned())).await
+}
+
+/// What the engine offers to components.
+fn host(plan: &Plan, env: config::Env<'_>) -> Host {
+    let clock = Clock::system();
+    let budget = topology::budget(plan);
+    let metrics = Metrics::default();
+    show_budget(&metrics, &budget);
+    let data_dir = plan.settings().data_dir.clone();
+    let data_dir = data_dir.or_else(|| env(DATA_DIR_VARIABLE).map(PathBuf::from));
+    Host {
+        metrics,
+        status: Status::new(clock.clone()),
+        ledger: Ledger::default(),
+        clock,
+        budget,
+        data_dir: data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+        extensions: Extensions::default(),
+    }
+}
+
+/// Shows limit and use of memory among the agent's own metrics.
+fn show_budget(metrics: &Metrics, budget: &crate::component::Budget) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    let gauge = |family, value: fn(&crate::component::Budget) -> usize| {
+        let budget = budget.clone();
+        metrics.gauge_fn(family, &[], move || value(&budget) as f64);
+    };
+    gauge("catchment_memory_limit_bytes", crate::component::Budget::limit_bytes);
+    gauge("catchment_memory_used_bytes", crate::component::Budget::used_bytes);
+}
+
+/// Sets up the agent's own log as `service::telemetry::logs` has it.
+///
+/// # Errors
+///
+/// Fails when a log file cannot be opened or the process has a log already.
+pub fn init_logs(plan: &Plan) -> Result<(), telemetry::LogError> {
+    let logs = &plan.settings().telemetry.logs;
+    telemetry::init_logs(&LogSettings {
+        level: match logs.level {
+            config::LogLevel::Debug => telemetry::LogLevel::Debug,
+            config::LogLevel::Info => telemetry::LogLevel::Info,
+            config::LogLevel::Warn => telemetry::LogLevel::Warn,
+            config::LogLevel::Error => telemetry::LogLevel::Error,
+        },
+        encoding: match logs.encoding {
+            config::LogEncoding::Console => telemetry::LogEncoding::Console,
+            config::LogEncoding::Json => telemetry::LogEncoding::Json,
+        },
+        output_paths: logs.output_paths.clone(),
+        sampling: logs.sampling.get().map(|sampling| LogSampling {
+            tick: sampling.tick.get(),
+            initial: sampling.initial,
+            thereafter: sampling.thereafter,
+        }),
+        initial_fields: logs.initial_fields.clone(),
+    })
+}
