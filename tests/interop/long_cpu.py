@@ -1,0 +1,108 @@
+"""CPU seconds per million records, Catchment beside the Collector, configured alike, in one run.
+
+The agent has one core, the generator and the destination the other. `SECONDS` is the time of each
+measurement.
+"""
+
+import os
+import time
+
+from harness import Case, cpu_seconds, proc_status
+from load import load, on_core
+
+COLLECTOR = os.environ.get("COLLECTOR_BIN", "otelcol")
+MEASURED_SECONDS = float(os.environ.get("SECONDS", "4"))
+CONFIG = """
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "${env:GRPC_ADDRESS}", max_recv_msg_size_mib: 64}
+      http: {endpoint: "${env:HTTP_ADDRESS}"}
+processors:
+  filter:
+    logs: {include: {match_type: strict, severity_number: {min: INFO}}}
+    spans: {exclude: {match_type: strict, span_names: ["GET /health"]}}
+    metrics: {exclude: {match_type: strict, metric_names: ["process.cpu.time"]}}
+  attributes: {actions: [{key: deployment.environment, value: production, action: upsert}]}
+exporters:
+  nop:
+  otlp: {endpoint: "${env:SINK_GRPC}", tls: {insecure: true}, compression: COMPRESSION, sending_queue: {block_on_overflow: true}}
+  otlphttp: {endpoint: "${env:SINK_HTTP}", compression: COMPRESSION, sending_queue: {block_on_overflow: true}}
+service:
+  pipelines:
+    SIGNAL: {receivers: [otlp], processors: [PROCESSORS], exporters: [EXPORTER]}
+"""
+SINK = """
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "${env:GRPC_ADDRESS}"}
+      http: {endpoint: "${env:HTTP_ADDRESS}"}
+exporters:
+  nop:
+service:
+  pipelines:
+    logs: {receivers: [otlp], exporters: [nop]}
+    traces: {receivers: [otlp], exporters: [nop]}
+    metrics: {receivers: [otlp], exporters: [nop]}
+"""
+WORKS = ("drop", "filter + attribute → drop", "filter → OTLP out")
+BATCH_SIZES = {"logs": 500, "traces": 500, "metrics": 200}
+UNITS = {"logs": "logs", "traces": "spans", "metrics": "data points"}
+
+
+class Cpu(Case):
+    def measure(self, name, arguments, work, signal, protocol, compression):
+        """CPU seconds per million records, records per second, and the peak of memory in MiB."""
+        label = f"{name}-{time.monotonic_ns()}"
+        sink = self.agent(SINK, name=f"sink-{label}", prefix=on_core(1))
+        config = CONFIG.replace("COMPRESSION", compression).replace("SIGNAL", signal)
+        exporter = {"grpc": "otlp", "http": "otlphttp"}[protocol] if work == WORKS[2] else "nop"
+        processors = {WORKS[0]: "", WORKS[1]: "filter, attributes", WORKS[2]: "filter"}[work]
+        config = config.replace("PROCESSORS", processors).replace("EXPORTER", exporter)
+        env = {"SINK_GRPC": sink.grpc, "SINK_HTTP": sink.http}
+        agent = self.agent(config, name=label, arguments=arguments, prefix=on_core(0), env=env)
+        options = {"connections": 8, "in_flight": 4, "batch_size": BATCH_SIZES[signal], "prefix": on_core(1)}
+        load(agent, signal, protocol, compression, duration="1s", **options)
+        before = cpu_seconds(agent.pid)
+        report = load(agent, signal, protocol, compression, duration=f"{MEASURED_SECONDS}s", **options)
+        time.sleep(1)  # what is in the agent's queue goes out
+        used = cpu_seconds(agent.pid) - before
+        peak = proc_status(agent.pid, "VmHWM") / 1024
+        kept = sum(account["received"] for account in sink.ledger()["pipelines"].values())
+        agent.stop()
+        self.finish(sink)
+        records = report["acknowledged_records"]
+        self.assertGreater(records, 0, report)
+        if work == WORKS[2]:
+            self.assertGreater(kept, 0)
+        return used / records * 1e6, records / MEASURED_SECONDS, peak
+
+    def table(self, signal):
+        """Measures everything for a signal and prints a Markdown table."""
+        rows = []
+        for work in WORKS:
+            for protocol in ("grpc", "http"):
+                for compression in ("none", "gzip", "zstd"):
+                    case = (work, signal, protocol, compression)
+                    ours = self.measure("catchment", None, *case)
+                    theirs = self.measure("collector", [COLLECTOR], *case)
+                    rows.append((*case, ours, theirs))
+        unit = UNITS[signal]
+        print(f"\n| {unit} in → | over | compression | Catchment CPU s/M | Collector CPU s/M | ratio "
+              f"| Catchment {unit}/s | Collector {unit}/s | peak MiB |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        for work, _, protocol, compression, ours, theirs in rows:
+            print(f"| {work} | {protocol} | {compression} | {ours[0]:.2f} | {theirs[0]:.2f} | {theirs[0] / ours[0]:.1f} "
+                  f"| {ours[1]:,.0f} | {theirs[1]:,.0f} | {ours[2]:.0f} / {theirs[2]:.0f} |")
+        for work, _, protocol, compression, ours, theirs in rows:
+            self.assertLess(ours[0], theirs[0] / 2, (work, signal, protocol, compression))
+
+    def test_logs(self):
+        self.table("logs")
+
+    def test_spans(self):
+        self.table("traces")
+
+    def test_data_points(self):
+        self.table("metrics")
