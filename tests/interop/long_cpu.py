@@ -1,6 +1,6 @@
 """CPU seconds per million records, Catchment beside the Collector, configured alike, in one run.
 
-The agent has one core, the generator and the destination the other. `SECONDS` is the time of each
+The agent has one core, the generator and the destination the other. `MEASURE_SECONDS` is the time of each
 measurement.
 """
 
@@ -11,7 +11,7 @@ from harness import Case, cpu_seconds, proc_status
 from load import load, on_core
 
 COLLECTOR = os.environ.get("COLLECTOR_BIN", "otelcol")
-MEASURED_SECONDS = float(os.environ.get("SECONDS", "4"))
+MEASURED_SECONDS = float(os.environ.get("MEASURE_SECONDS", "4"))
 CONFIG = """
 receivers:
   otlp:
