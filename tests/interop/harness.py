@@ -143,7 +143,7 @@ class Agent(Process):
     """An agent that runs a configuration, on ports that it finds in its environment.
 
     `GRPC_ADDRESS` and `HTTP_ADDRESS` are for the OTLP receiver, `API_ADDRESS` for the search
-    interface, `DATA_DIR` is a folder of its own.
+    interface, `DATA_DIR` is a folder of its own. Without a configuration the default pipeline runs.
     """
 
     def __init__(self, config, folder, env=None, name="catchment", arguments=None, prefix=()):
@@ -154,15 +154,34 @@ class Agent(Process):
         self.ports = {key: free_port() for key in names}
         own = {f"{key}_ADDRESS": f"127.0.0.1:{port}" for key, port in self.ports.items()}
         own |= {"METRICS_PORT": str(self.ports["METRICS"]), "DATA_DIR": str(self.data)}
-        paths = []
-        for key, text in (("config", config), ("own_metrics", OWN_METRICS)):
-            path = self.folder / f"{key}.yaml"
-            path.write_text(text)
-            paths += ["--config", path]
+        if config is None:
+            own["CATCHMENT_DATA_DIR"] = str(self.data)
+            settings = self.default_settings()
+        else:
+            settings = self.files(config=config, own_metrics=OWN_METRICS)
         arguments = arguments or [CATCHMENT, "run"]
-        super().__init__([*prefix, *arguments, *paths], self.folder, name, {**own, **(env or {})})
-        used = [key for key in names if f"${{env:{key}_ADDRESS}}" in config]
+        super().__init__([*prefix, *arguments, *settings], self.folder, name, {**own, **(env or {})})
+        used = [key for key in names if config is None or f"${{env:{key}_ADDRESS}}" in config]
         self.wait_for_ports(self.ports["METRICS"], *(self.ports[key] for key in used))
+
+    def files(self, **texts):
+        """Writes configurations to files, and returns the arguments that name them."""
+        arguments = []
+        for name, text in texts.items():
+            path = self.folder / f"{name}.yaml"
+            path.write_text(text)
+            arguments += ["--config", path]
+        return arguments
+
+    def default_settings(self):
+        """Arguments that move the default pipeline to the ports of this agent."""
+        keys = {
+            "receivers.otlp.protocols.grpc.endpoint": "GRPC",
+            "receivers.otlp.protocols.http.endpoint": "HTTP",
+            "service.api.endpoint": "API",
+            "service.telemetry.metrics.address": "METRICS",
+        }
+        return [word for key, port in keys.items() for word in ("--set", f"{key}=127.0.0.1:{self.ports[port]}")]
 
     @property
     def grpc(self):

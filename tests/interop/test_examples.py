@@ -14,7 +14,7 @@ receivers:
     protocols:
       http: {endpoint: "${env:HTTP_ADDRESS}"}
 exporters:
-  parquet: {url: "${env:DATA_DIR}/archive"}
+  parquet: {path: "${env:DATA_DIR}/archive"}
   logindex: {directory: "${env:DATA_DIR}/index"}
 service:
   api: {endpoint: "${env:API_ADDRESS}"}

@@ -167,7 +167,7 @@ class Prometheus(Case):
 
         def counted():
             found = self.query('{__name__=~"log.*count.*"}', time.time_ns())
-            return {(labels["job"], labels["severity_text"]): int(float(value)) for labels, value in found}
+            return {(labels["service_name"], labels["severity_text"]): int(float(value)) for labels, value in found}
 
         doubled = {key: 2 * count for key, count in wanted.items()}
         wait_until(lambda: counted() == doubled, f"counts are {doubled}", 30)
