@@ -115,7 +115,7 @@ class Process:
     def wait_for_ports(self, *ports):
         def all_open():
             if self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()}")
+                raise AssertionError(f"{self.name} ended with {self.process.returncode}")
             return all(is_open(port) for port in ports)
 
         try:
