@@ -83,12 +83,6 @@ def proc_status(pid, field):
     raise KeyError(field)
 
 
-def cpu_seconds(pid):
-    """Seconds of CPU that a process has used, in user mode and in the kernel."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Process:
     """A program with a log, ended with SIGTERM."""
 

@@ -15,7 +15,8 @@ def load(agent, signal="logs", protocol="grpc", compression="none", prefix=(), *
         command += [f"--{name.replace('_', '-')}", str(value)]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if run.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}: status {run.returncode}\n{run.stderr}\n{agent.log()}")
+        text = f"{run.stdout}{run.stderr}\n{agent.log()[-2000:]}"
+        raise AssertionError(f"{' '.join(map(str, command))}: status {run.returncode}\n{text}")
     return json.loads(run.stdout)
 
 

@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
-from harness import SERVICES, SIGNALS, Case, as_multiset
+from harness import SERVICES, SIGNALS, Case, as_multiset, flatten
 
 COLLECTOR = os.environ.get("COLLECTOR_BIN", "otelcol")
 CONFIG = (pathlib.Path(__file__).parent / "equal.yaml").read_text()
@@ -61,7 +61,9 @@ class Input:
             target.array_value.SetInParent()
             for item in value:
                 target.array_value.values.add().string_value = item
-        elif value is not None:
+        elif value is None:
+            target.SetInParent()
+        else:
             target.string_value = value
 
     def fill_attributes(self, attributes):
@@ -130,6 +132,7 @@ class Input:
             if kind == "exponential_histogram":
                 point.scale, point.positive.offset = 2, -3
                 point.positive.bucket_counts.extend([1, 2, 7])
+                point.negative.SetInParent()  # the Collector always writes it
             if kind == "summary":
                 point.quantile_values.add(quantile=0.5, value=1.25)
 
@@ -164,17 +167,68 @@ def sort_attributes(message):
                 sort_attributes(inner)
 
 
+PASS_ON = """
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "${env:GRPC_ADDRESS}"}
+      http: {endpoint: "${env:HTTP_ADDRESS}"}
+exporters:
+  otlp: {endpoint: "${env:NEXT_GRPC}", tls: {insecure: true}, compression: "${env:OUT}"}
+  otlphttp: {endpoint: "${env:NEXT_HTTP}", compression: "${env:OUT}"}
+service:
+  pipelines:
+    logs: {receivers: [otlp], exporters: ["${env:EXPORTER}"]}
+    traces: {receivers: [otlp], exporters: ["${env:EXPORTER}"]}
+    metrics: {receivers: [otlp], exporters: ["${env:EXPORTER}"]}
+"""
+
+
+def send(agent):
+    """Sends the input, and returns it as it must arrive."""
+    inputs, sent = Input(seed=7), {}
+    with grpc.insecure_channel(agent.grpc) as channel:
+        for signal in SIGNALS:
+            requests = list(inputs.requests(signal))
+            stub = STUBS[signal](channel)
+            for request in requests:
+                stub.Export(request, timeout=20)
+            sent[signal] = as_multiset(record for request in requests for record in flatten(signal, request))
+    return sent
+
+
+class Chain(Case):
+    """The Collector sends to Catchment, which sends to a Collector: what comes out is what went in."""
+
+    def check(self, exporter, compression, number):
+        server = self.otlp_server()
+        env = {"EXPORTER": exporter, "OUT": compression}
+        to_server = {"EXPORTER": "otlp", "OUT": "none", "NEXT_GRPC": server.env["SERVER_GRPC"], "NEXT_HTTP": "http://unused:1"}
+        last = self.agent(PASS_ON, name=f"last-{number}", arguments=[COLLECTOR], env=to_server)
+        ours = self.agent(PASS_ON, name=f"catchment-{number}", env=env | {"NEXT_GRPC": last.grpc, "NEXT_HTTP": last.http})
+        first = self.agent(PASS_ON, name=f"first-{number}", arguments=[COLLECTOR], env=env | {"NEXT_GRPC": ours.grpc, "NEXT_HTTP": ours.http})
+        sent = send(first)
+        self.assertEqual(first.stop(), 0)
+        self.finish(ours)
+        self.assertEqual(last.stop(), 0)
+        for signal in SIGNALS:
+            self.assertEqual(as_multiset(server.records(signal)), sent[signal], (exporter, compression, signal))
+
+    def test_grpc(self):
+        for number, compression in enumerate(("none", "gzip", "snappy", "zstd")):
+            self.check("otlp", compression, number)
+
+    def test_http(self):
+        for number, compression in enumerate(("none", "gzip", "snappy", "zstd", "deflate", "zlib")):
+            self.check("otlphttp", compression, number)
+
+
 class Equal(Case):
     def outputs(self, name, arguments):
         """What an agent makes of the input."""
         server = self.otlp_server()
         agent = self.agent(CONFIG, name=name, arguments=arguments, env=server.env)
-        inputs = Input(seed=7)
-        with grpc.insecure_channel(agent.grpc) as channel:
-            for signal in SIGNALS:
-                stub = STUBS[signal](channel)
-                for request in inputs.requests(signal):
-                    stub.Export(request, timeout=20)
+        send(agent)
         if name == "catchment":
             self.finish(agent)
         else:

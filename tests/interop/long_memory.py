@@ -59,7 +59,7 @@ class Memory(Case):
         agent = self.agent(CONFIG, env={"SINK": sink.grpc})
         idle = self.idle(agent)
         command = [CATCHMENT, "load", "--endpoint", endpoint(agent, "grpc"), "--protocol", "grpc", "--signal", "logs"]
-        command += ["--duration", f"{DURATION}s", "--batch-size", "500", "--connections", "8", "--in-flight", "4", "--json"]
+        command += ["--duration", f"{DURATION}s", "--json"]
         generator = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.addCleanup(generator.kill)
         started = time.monotonic()

@@ -5,7 +5,8 @@ import subprocess
 
 import duckdb
 
-from harness import CATCHMENT, DATA, Case, needs_data
+from harness import DATA, Case, needs_data
+from load import load
 from test_examples import CONFIG
 
 # Words and phrases to look for; the last is nowhere.
@@ -44,10 +45,8 @@ class Loghub(Case):
         self.assertGreaterEqual(len(lines), 1999)
         agent = self.agent(CONFIG)
         path = DATA / "loghub" / data_set / f"{data_set}_2k.log"
-        command = [CATCHMENT, "load", "--endpoint", agent.http, "--protocol", "http", "--signal", "logs"]
-        command += ["--lines", path, "--records", str(len(lines)), "--json"]
-        report = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        self.assertEqual(report.returncode, 0, report.stderr)
+        report = load(agent, protocol="http", lines=path)
+        self.assertEqual(report["records_acknowledged"], len(lines))
         agent.wait_until_idle()
         for query in WORDS[data_set]:
             answer = agent.search(query, limit=10_000)
