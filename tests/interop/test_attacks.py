@@ -101,6 +101,7 @@ class Attacks(Case):
         bodies = lambda: [record.body.string_value for _, _, record in self.server.records("logs")]
         wait_until(lambda: bodies().count("next") == 2, "the next records arrived")
         peak = proc_status(self.target.pid, "VmHWM") / 1024
+        print(f"(peak {peak:.0f} MiB)", end=" ", flush=True)
         self.assertLess(peak, LIMIT_MIB + OVERHEAD_MIB, "peak of resident memory in MiB")
         self.finish(self.target)
 
@@ -209,6 +210,36 @@ class Attacks(Case):
         self.assertTrue(success.error_message)
         arrived = self.server.wait_for("logs", 1)
         self.assertEqual(arrived[0][2].body.string_value, "good")
+
+    def test_bodies_that_never_end(self):
+        """Together they would take 1 GiB of memory that clients have not paid for with a whole request."""
+        address = ("127.0.0.1", self.target.ports["HTTP"])
+        head = b"POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 62914560\r\n\r\n"
+        clients = [socket.create_connection(address, timeout=0.3) for _ in range(20)]
+        for client in clients:
+            self.send_what_is_taken(client, head + bytes(50 << 20))
+        for client in clients:
+            client.close()
+
+    def test_messages_that_never_end(self):
+        """The same over gRPC, with windows opened by the server."""
+        clients = [RawHttp2(self.target.ports["GRPC"]) for _ in range(20)]
+        for client in clients:
+            client.socket.settimeout(0.3)
+            try:
+                client.send(client.open_stream(), frame(bytes(50 << 20), length=60 << 20), end=False)
+            except TimeoutError:
+                pass
+        for client in clients:
+            client.socket.close()
+        time.sleep(0.5)
+
+    @staticmethod
+    def send_what_is_taken(client, payload):
+        try:
+            client.sendall(payload)
+        except (TimeoutError, ConnectionError):
+            pass
 
     def test_slow_loris(self):
         """Clients that send a byte now and then are let go; others are served meanwhile."""
