@@ -9,4 +9,4 @@ pub mod otlp;
 pub mod otlphttp;
 pub mod prometheusremotewrite;
 #[cfg(test)]
-mod test_server;
+pub(crate) mod test_server;

@@ -1,4 +1,4 @@
-//! A server for tests of exporters: answers what it is told, and keeps what it was sent.
+//! A server for tests of what sends: answers what it is told, and keeps what it was sent.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,14 +20,14 @@ use crate::net::Body;
 type Seen = Arc<Mutex<Vec<(Parts, Bytes)>>>;
 
 /// A server of HTTP/1.1 and HTTP/2 on a port of its own, until the test's runtime ends.
-pub(super) struct TestServer {
+pub(crate) struct TestServer {
     address: SocketAddr,
     seen: Seen,
 }
 
 impl TestServer {
     /// A server that answers the first request with `answer(0)`, the next with `answer(1)`, ….
-    pub(super) async fn start(
+    pub(crate) async fn start(
         answer: impl Fn(usize) -> Response<Body> + Clone + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -59,7 +59,7 @@ impl TestServer {
     }
 
     /// The address of a server that takes connections and closes them after the first bytes.
-    pub(super) async fn closing() -> String {
+    pub(crate) async fn closing() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -72,18 +72,18 @@ impl TestServer {
     }
 
     /// The address of nobody.
-    pub(super) async fn gone() -> String {
+    pub(crate) async fn gone() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     }
 
     /// Where it is.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The requests that came.
-    pub(super) fn seen(&self) -> Vec<(Parts, Bytes)> {
+    pub(crate) fn seen(&self) -> Vec<(Parts, Bytes)> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -174,13 +174,12 @@ impl Caller {
     /// By what the driver shall do.
     pub(super) async fn export(&self, message: Message) -> Result<Sent, ExportError> {
         match self.call(message).await {
-            Ok((status, _)) if !status.is_ok() => Err(status.into_error(self.retries_exhausted)),
-            Ok((_, answer)) => Ok(sent(&answer)),
+            Ok(response) => outcome(response, self.retries_exhausted).await,
             Err(error) => Err(error.into_error()),
         }
     }
 
-    async fn call(&self, message: Message) -> Result<(Status, Bytes), CallError> {
+    async fn call(&self, message: Message) -> Result<Response<Incoming>, CallError> {
         let mut request = Request::new(message);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
@@ -188,8 +187,23 @@ impl Caller {
         if let Some(auth) = &self.auth {
             auth.authorize(request.headers_mut())?;
         }
-        let response = self.client.request(request).await.map_err(classify)?;
-        read(response).await
+        self.client.request(request).await.map_err(classify)
+    }
+}
+
+/// Reads the server's answer to an export request.
+///
+/// # Errors
+///
+/// By what the sender shall do.
+pub(crate) async fn outcome(
+    response: Response<Incoming>,
+    retries_exhausted: bool,
+) -> Result<Sent, ExportError> {
+    match read(response).await {
+        Ok((status, _)) if !status.is_ok() => Err(status.into_error(retries_exhausted)),
+        Ok((_, answer)) => Ok(sent(&answer)),
+        Err(error) => Err(error.into_error()),
     }
 }
 

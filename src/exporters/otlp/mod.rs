@@ -7,4 +7,5 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use call::outcome;
 pub use config::{Balancer, ClientKeepalive, OtlpConfig};

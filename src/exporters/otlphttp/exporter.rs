@@ -16,7 +16,7 @@ use crate::component::{
     ClientAuth, Durability, ExportError, Exporter, Lane, Payload, Prepared, Rejection, Request,
     Sent,
 };
-use crate::data::Batch;
+use crate::data::{Batch, Time};
 use crate::net::Client;
 use crate::telemetry::Clock;
 
@@ -104,21 +104,25 @@ impl HttpExporter {
         }
         self.client.send(request).await.map_err(no_answer)
     }
+}
 
-    fn classify(&self, response: &Response<Bytes>) -> Result<Sent, ExportError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(sent(response));
+/// Reads the server's answer to an export request; dates in it are read against `now`.
+///
+/// # Errors
+///
+/// By what the sender shall do.
+pub(crate) fn outcome(response: &Response<Bytes>, now: Time) -> Result<Sent, ExportError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(sent(response));
+    }
+    let source = Refusal::read(response).into();
+    match status.as_u16() {
+        429 | 502 | 503 | 504 => {
+            Err(ExportError::Retry { after: retry_after(response.headers(), now), source })
         }
-        let source = Refusal::read(response).into();
-        match status.as_u16() {
-            429 | 502 | 503 | 504 => {
-                let after = retry_after(response.headers(), self.clock.now());
-                Err(ExportError::Retry { after, source })
-            }
-            413 => Err(ExportError::Divide { source }),
-            _ => Err(ExportError::Rejected { source }),
-        }
+        413 => Err(ExportError::Divide { source }),
+        _ => Err(ExportError::Rejected { source }),
     }
 }
 
@@ -134,7 +138,7 @@ impl Exporter for HttpExporter {
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
         let Some(post) = Post::of(request) else { return Ok(Sent::DURABLE) };
         let response = self.post(post.body.clone()).await?;
-        self.classify(&response)
+        outcome(&response, self.clock.now())
     }
 
     fn halve(&self, request: Request) -> Result<[Request; 2], Request> {

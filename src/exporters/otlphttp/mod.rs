@@ -7,3 +7,4 @@ mod tests;
 
 pub use config::OtlpHttpConfig;
 pub use exporter::Encoding;
+pub(crate) use exporter::outcome;
