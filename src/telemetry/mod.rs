@@ -17,6 +17,7 @@ pub use ledger::{
 };
 pub use log::{LogEncoding, LogError, LogLevel, LogSampling, LogSettings, init_logs};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
+pub use process::ProcessUsage;
 pub use prometheus::CounterNames;
 pub use status::{ComponentStatus, Phase, PipelineDescription, QueueStatus, RecentError, Status};
 pub use throttle::Throttle;

@@ -1,4 +1,5 @@
-//! Metrics of the process: uptime, and where the system has `/proc`, memory and CPU time.
+//! What processes use, and the metrics of this one: uptime, and where the system has `/proc`,
+//! memory and CPU time.
 
 use std::fs;
 use std::time::Duration;
@@ -9,19 +10,48 @@ use super::prometheus::Page;
 /// run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Adds the metrics of this process, which has run for `uptime`.
-pub(super) fn push(uptime: Duration, page: &mut Page) {
-    if let Some(seconds) = cpu_seconds() {
-        page.push_single("otelcol_process_cpu_seconds", "counter", seconds);
-    }
-    if let Some(bytes) = memory_rss_bytes() {
-        page.push_single("otelcol_process_memory_rss", "gauge", bytes);
-    }
-    page.push_single("otelcol_process_uptime", "counter", uptime.as_secs_f64());
+/// What a process has used up and holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProcessUsage {
+    /// CPU time of all its threads, user and system, to 10 ms.
+    pub cpu_seconds: f64,
+    /// Memory that is resident now.
+    pub rss_bytes: u64,
+    /// The most that ever was.
+    pub peak_rss_bytes: u64,
 }
 
-fn cpu_seconds() -> Option<f64> {
-    cpu_seconds_of(&fs::read_to_string("/proc/self/stat").ok()?)
+impl ProcessUsage {
+    /// Reads that of this process; `None` where the system has no `/proc`.
+    #[must_use]
+    pub fn own() -> Option<Self> {
+        Self::read("self")
+    }
+
+    /// Reads that of another process; `None` when there is none with this id.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        Self::read(&pid.to_string())
+    }
+
+    fn read(process: &str) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        Some(Self {
+            cpu_seconds: cpu_seconds_of(&stat)?,
+            rss_bytes: bytes_of("VmRSS:", &status)?,
+            peak_rss_bytes: bytes_of("VmHWM:", &status)?,
+        })
+    }
+}
+
+/// Adds the metrics of this process, which has run for `uptime`.
+pub(super) fn push(uptime: Duration, page: &mut Page) {
+    if let Some(usage) = ProcessUsage::own() {
+        page.push_single("otelcol_process_cpu_seconds", "counter", usage.cpu_seconds);
+        page.push_single("otelcol_process_memory_rss", "gauge", usage.rss_bytes as f64);
+    }
+    page.push_single("otelcol_process_uptime", "counter", uptime.as_secs_f64());
 }
 
 /// Fields 14 and 15 of proc_pid_stat(5): utime and stime.
@@ -34,14 +64,11 @@ fn cpu_seconds_of(stat: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-fn memory_rss_bytes() -> Option<f64> {
-    memory_rss_bytes_of(&fs::read_to_string("/proc/self/status").ok()?)
-}
-
-fn memory_rss_bytes_of(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: f64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024.0)
+/// A line of proc_pid_status(5) in kibibytes.
+fn bytes_of(name: &str, status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]
@@ -58,8 +85,8 @@ mod tests {
 
     #[test]
     fn resident_memory_is_in_bytes() {
-        assert_eq!(memory_rss_bytes_of("VmSize: 9 kB\nVmRSS:\t  12 kB\n"), Some(12_288.0));
-        assert_eq!(memory_rss_bytes_of(""), None);
+        assert_eq!(bytes_of("VmRSS:", "VmSize: 9 kB\nVmRSS:\t  12 kB\n"), Some(12_288));
+        assert_eq!(bytes_of("VmRSS:", ""), None);
     }
 
     #[cfg(target_os = "linux")]
