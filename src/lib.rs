@@ -2,8 +2,8 @@
 //!
 //! Layers, imports point down only: `cli`, `app` over `components`, `api`, `testing` over
 //! `receivers`, `processors`, `connectors`, `exporters`, `extensions`, `topology`, `query` over
-//! `codec`, `storage`, `sampling`, `series`, `net`, `component` over `config`, `telemetry` over
-//! `data`.
+//! `codec`, `storage`, `sampling`, `series`, `net`, `workload`, `component` over `config`,
+//! `telemetry` over `data`.
 
 #![cfg_attr(
     test,
@@ -34,3 +34,4 @@ pub mod receivers;
 pub mod storage;
 pub mod telemetry;
 pub mod topology;
+pub mod workload;

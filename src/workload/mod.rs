@@ -1,0 +1,15 @@
+//! Made-up telemetry that looks like the real thing: requests made once, with places that change.
+
+mod draft;
+mod fill;
+mod logs;
+mod metrics;
+mod template;
+#[cfg(test)]
+mod tests;
+mod traces;
+mod words;
+
+pub use draft::ID_BYTES;
+pub use fill::write_id;
+pub use template::{Shape, Template};
