@@ -1,8 +1,13 @@
 //! The command line: one file for each command.
 
+mod components;
 mod config_args;
+mod load;
+mod print_config;
 mod run;
 mod validate;
+
+use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +26,9 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Validate(validate::Validate),
+    PrintConfig(print_config::PrintConfig),
+    Components(components::Components),
+    Load(Box<load::Load>),
 }
 
 impl Cli {
@@ -33,6 +41,30 @@ impl Cli {
         match &self.command {
             Command::Run(run) => run.run(),
             Command::Validate(validate) => validate.run(),
+            Command::PrintConfig(print_config) => print_config.run(),
+            Command::Components(components) => components.run(),
+            Command::Load(load) => load.run(),
         }
+    }
+}
+
+/// Prints a result. Who reads it may stop reading at any time.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_one_another() {
+        Cli::command().debug_assert();
     }
 }
