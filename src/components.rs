@@ -16,6 +16,7 @@ pub fn builtin() -> Registry {
         .exporter::<exporters::prometheusremotewrite::RemoteWriteConfig>()
         .processor::<processors::batch::BatchConfig>()
         .processor::<processors::memory_limiter::MemoryLimiterConfig>()
+        .processor::<processors::probabilistic_sampler::SamplerConfig>()
         .extension::<extensions::basicauth::BasicAuthConfig>()
         .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
         .extension::<extensions::health_check::HealthCheckConfig>()

@@ -31,6 +31,7 @@ pub mod net;
 pub mod processors;
 pub mod query;
 pub mod receivers;
+pub mod sampling;
 pub mod storage;
 pub mod telemetry;
 pub mod topology;
