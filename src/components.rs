@@ -1,7 +1,7 @@
 //! The component types that a file may name: one line each.
 
 use crate::component::Registry;
-use crate::{exporters, extensions, processors, receivers};
+use crate::{connectors, exporters, extensions, processors, receivers};
 
 /// All component types.
 #[must_use]
@@ -17,6 +17,8 @@ pub fn builtin() -> Registry {
         .processor::<processors::batch::BatchConfig>()
         .processor::<processors::memory_limiter::MemoryLimiterConfig>()
         .processor::<processors::probabilistic_sampler::SamplerConfig>()
+        .connector::<connectors::count::CountConfig>()
+        .connector::<connectors::forward::ForwardConfig>()
         .extension::<extensions::basicauth::BasicAuthConfig>()
         .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
         .extension::<extensions::health_check::HealthCheckConfig>()
@@ -43,6 +45,10 @@ mod tests {
             examples.push((name, registered.load(&node, name).map(drop)));
         }
         for (name, registered) in &registry.processors {
+            let node = Node::parse(name, registered.example).unwrap();
+            examples.push((name, registered.load(&node, name).map(drop)));
+        }
+        for (name, registered) in &registry.connectors {
             let node = Node::parse(name, registered.example).unwrap();
             examples.push((name, registered.load(&node, name).map(drop)));
         }

@@ -24,6 +24,7 @@ pub mod codec;
 pub mod component;
 pub mod components;
 pub mod config;
+pub mod connectors;
 pub mod data;
 pub mod exporters;
 pub mod extensions;
