@@ -15,6 +15,7 @@ pub fn builtin() -> Registry {
         .exporter::<exporters::otlphttp::OtlpHttpConfig>()
         .exporter::<exporters::prometheusremotewrite::RemoteWriteConfig>()
         .processor::<processors::batch::BatchConfig>()
+        .processor::<processors::deltatocumulative::DeltaToCumulativeConfig>()
         .processor::<processors::memory_limiter::MemoryLimiterConfig>()
         .processor::<processors::probabilistic_sampler::SamplerConfig>()
         .connector::<connectors::count::CountConfig>()

@@ -33,6 +33,7 @@ pub mod processors;
 pub mod query;
 pub mod receivers;
 pub mod sampling;
+pub mod series;
 pub mod storage;
 pub mod telemetry;
 pub mod topology;
