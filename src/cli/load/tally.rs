@@ -55,8 +55,7 @@ pub(super) enum Verdict {
     Failed { reason: String },
 }
 
-/// Records by what became of them; with what was not sent yet at the end of a run, all that the
-/// numbers from 1 to `last_id` stand for.
+/// Records of a signal by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Records {
     /// The server has them.
