@@ -25,7 +25,7 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub use document::{Declared, Document, Secrets};
 pub use fields::{
     ByteSize, ByteSizeError, Duration, DurationError, Endpoint, EndpointError, GrpcTarget, HttpUrl,
-    Optional, Pattern, Percentage, Ratio, Refused, Secret,
+    Literal, Optional, Pattern, Percentage, Ratio, Refused, Secret,
 };
 pub use ids::{ComponentId, IdError, PipelineId};
 pub use load::{Env, Source, load};

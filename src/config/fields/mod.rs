@@ -2,6 +2,7 @@
 
 mod duration;
 mod endpoint;
+mod literal;
 mod optional;
 mod pattern;
 mod ratio;
@@ -10,6 +11,7 @@ mod size;
 
 pub use duration::{Duration, DurationError};
 pub use endpoint::{Endpoint, EndpointError, GrpcTarget, HttpUrl};
+pub use literal::Literal;
 pub use optional::{Optional, Refused};
 pub use pattern::Pattern;
 pub use ratio::{Percentage, Ratio};
