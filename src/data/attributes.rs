@@ -106,6 +106,13 @@ pub fn write_attribute(number: u32, key: &str, value: Value<'_>, writer: &mut Wr
     value.write(writer);
 }
 
+/// Writes an attribute whose value is an encoded `AnyValue`.
+pub(super) fn write_encoded(number: u32, key: &str, value: &[u8], writer: &mut Writer) {
+    writer.length_prefix(number, attribute_len(key, value.len()));
+    writer.str_field(1, key);
+    writer.bytes_field(2, value);
+}
+
 /// Name and value of an encoded `KeyValue`.
 #[inline]
 pub(super) fn split(pair: &[u8]) -> (&[u8], &[u8]) {

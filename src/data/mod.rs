@@ -55,4 +55,4 @@ pub use traces::{Event, Link, Span, Status};
 pub use value::{Array, Value, ValueKind};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

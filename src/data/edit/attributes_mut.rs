@@ -40,6 +40,12 @@ impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
         self.message.set_attribute(self.number, key, value);
     }
 
+    /// Gives `key` an encoded value, an `AnyValue` such as [`Value::write`] makes; as
+    /// [`AttributesMut::set`].
+    pub fn set_encoded(&mut self, key: &str, value: &[u8]) {
+        self.message.set_encoded_attribute(self.number, key, value);
+    }
+
     /// Gives `key` a value if it is not there; returns whether it was not.
     pub fn insert(&mut self, key: &str, value: Value<'_>) -> bool {
         let is_new = !self.contains(key);
@@ -65,18 +71,33 @@ impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
 
     /// Gives `to` the value of `from`; returns whether that is there.
     pub fn copy(&mut self, from: &str, to: &str) -> bool {
-        let Some(value) = self.message.attribute(self.number, from).map(<[u8]>::to_vec) else {
-            return false;
-        };
-        self.message.set_encoded_attribute(self.number, to, &value);
-        true
+        self.message.copy_attribute(self.number, from, to)
     }
 
     /// Takes out the attributes for which `keep` does not hold, a name that is there more than once
     /// with all its values; returns whether there were any.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, Value<'_>) -> bool) -> bool {
+        if !self.message.is_changed() {
+            return self.remove_all(self.original(), keep);
+        }
         let current = self.message.current();
-        let attributes = Attributes::new(&current, self.number);
+        self.remove_all(Attributes::new(&current, self.number), &mut keep)
+    }
+
+    /// Calls `edit` once with each name that is there, in order, and the attributes to be written.
+    pub fn for_each_name(&mut self, mut edit: impl FnMut(&str, &mut Self)) {
+        if !self.message.is_changed() {
+            return self.for_each_name_of(self.original(), edit);
+        }
+        let current = self.message.current();
+        self.for_each_name_of(Attributes::new(&current, self.number), &mut edit);
+    }
+
+    fn remove_all(
+        &mut self,
+        attributes: Attributes<'_>,
+        mut keep: impl FnMut(&str, Value<'_>) -> bool,
+    ) -> bool {
         let mut is_changed = false;
         for (key, value) in attributes.iter() {
             if !keep(key, value) {
@@ -84,6 +105,18 @@ impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
             }
         }
         is_changed
+    }
+
+    fn for_each_name_of(
+        &mut self,
+        attributes: Attributes<'_>,
+        mut edit: impl FnMut(&str, &mut Self),
+    ) {
+        for (index, (key, _)) in attributes.iter().enumerate() {
+            if !attributes.iter().take(index).any(|(earlier, _)| earlier == key) {
+                edit(key, self);
+            }
+        }
     }
 
     /// Puts these attributes in the place of all.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::attributes::{value_if_named, write_attribute};
+use super::super::attributes::{value_if_named, write_attribute, write_encoded};
 use super::super::wire::{Fields, Hit, Search, Writer};
 use super::super::{Attributes, Value};
 use super::AttributesMut;
@@ -173,13 +173,25 @@ impl<'a, 'p> MessageMut<'a, 'p> {
 
     /// Writes an attribute with an encoded value.
     pub(super) fn set_encoded_attribute(&mut self, number: u32, key: &str, value: &[u8]) {
-        let new = self.patches.write(|writer| {
-            writer.message(number, |pair| {
-                pair.str_field(1, key);
-                pair.bytes_field(2, value);
-            });
-        });
+        let new = self.patches.write(|writer| write_encoded(number, key, value, writer));
         self.place_attribute(number, key, new);
+    }
+
+    /// Gives `to` the value of `from`; returns whether that is there.
+    pub(super) fn copy_attribute(&mut self, number: u32, from: &str, to: &str) -> bool {
+        if self.written_attribute(number, from).is_some() {
+            let Some(value) = self.attribute(number, from).map(<[u8]>::to_vec) else {
+                return false;
+            };
+            self.set_encoded_attribute(number, to, &value);
+            return true;
+        }
+        let field = self.unpatched_attributes(number, from).last();
+        let value = field.and_then(|field| value_if_named(field.payload, from.as_bytes()));
+        if let Some(value) = value {
+            self.set_encoded_attribute(number, to, value);
+        }
+        value.is_some()
     }
 
     /// Takes out all attributes called `key`; returns whether there were any.

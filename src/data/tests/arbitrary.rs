@@ -32,7 +32,7 @@ use crate::data::wire::{Fields, Writer};
 pub(super) const UNKNOWN: &[u8] = b"\xf0unknown-field\xf1";
 
 /// An encoded request of any signal.
-pub(super) fn request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
+pub(crate) fn request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
     prop_oneof![
         logs().prop_map(|request| (Signal::Logs, request.encode_to_vec())),
         traces().prop_map(|request| (Signal::Traces, request.encode_to_vec())),
@@ -41,7 +41,7 @@ pub(super) fn request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
 }
 
 /// An encoded request of any signal with noise.
-pub(super) fn noisy_request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
+pub(crate) fn noisy_request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
     (request(), any::<u64>()).prop_map(|((signal, bytes), seed)| {
         let mut noise = Noise { random: SmallRng::seed_from_u64(seed), repeats: true };
         (signal, noise.message(schema::request(signal), &bytes))
@@ -128,7 +128,7 @@ impl Noise {
     }
 }
 
-pub(super) fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
+pub(crate) fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
     let scope_logs = (option::of(scope()), vec(log_record(), 0..5), text())
         .prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
     let resource_logs = (option::of(resource()), vec(scope_logs, 0..3), text()).prop_map(
@@ -137,7 +137,7 @@ pub(super) fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
     vec(resource_logs, 0..4).prop_map(|resource_logs| ExportLogsServiceRequest { resource_logs })
 }
 
-pub(super) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
+pub(crate) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let scope_spans = (option::of(scope()), vec(span(), 0..4), text())
         .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
     let resource_spans = (option::of(resource()), vec(scope_spans, 0..3), text()).prop_map(
@@ -147,7 +147,7 @@ pub(super) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
         .prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
 }
 
-pub(super) fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
+pub(crate) fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
     let scope_metrics = (option::of(scope()), vec(metric(), 0..4), text())
         .prop_map(|(scope, metrics, schema_url)| ScopeMetrics { scope, metrics, schema_url });
     let resource_metrics = (option::of(resource()), vec(scope_metrics, 0..3), text()).prop_map(

@@ -99,7 +99,7 @@ fn apply_to_prost(writes: &[Write], attributes: &mut Vec<KeyValue>) {
 }
 
 /// Calls `edit` with the attributes of each record.
-fn edit_with_prost(batch: &Batch, mut edit: impl FnMut(&mut Vec<KeyValue>)) -> Vec<u8> {
+pub(crate) fn edit_with_prost(batch: &Batch, mut edit: impl FnMut(&mut Vec<KeyValue>)) -> Vec<u8> {
     let bytes = batch.merged_bytes();
     match batch.signal() {
         Signal::Logs => {

@@ -14,7 +14,7 @@ use prost::Message as _;
 use crate::data::{Batch, Signal};
 
 /// Each record as an encoded request of its own, with its envelopes; in order.
-pub(super) fn flatten(batch: &Batch) -> Vec<Vec<u8>> {
+pub(crate) fn flatten(batch: &Batch) -> Vec<Vec<u8>> {
     let bytes = batch.merged_bytes();
     match batch.signal() {
         Signal::Logs => logs(&ExportLogsServiceRequest::decode(bytes).expect("a batch is valid")),

@@ -1,9 +1,9 @@
 //! The door, the views and the edits against prost, on arbitrary messages.
 
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod door;
-mod edits;
-mod flatten;
+pub(crate) mod edits;
+pub(crate) mod flatten;
 mod from_views;
 mod making;
 mod views;
@@ -28,7 +28,7 @@ fn normal_form(signal: Signal, bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeErr
 }
 
 /// Takes in what must be valid.
-fn admit(signal: Signal, bytes: Vec<u8>) -> Batch {
+pub(crate) fn admit(signal: Signal, bytes: Vec<u8>) -> Batch {
     let limits = DoorLimits::default();
     let admitted =
         Batch::try_new(signal, Bytes::from(bytes), Arc::new(Context::default()), &limits)
@@ -38,6 +38,6 @@ fn admit(signal: Signal, bytes: Vec<u8>) -> Batch {
 }
 
 /// A batch's records as prost has them, encoded again.
-fn normal_batch(batch: &Batch) -> Vec<u8> {
+pub(crate) fn normal_batch(batch: &Batch) -> Vec<u8> {
     normal_form(batch.signal(), &batch.merged_bytes()).expect("a batch is valid")
 }
