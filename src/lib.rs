@@ -2,8 +2,8 @@
 //!
 //! Layers, imports point down only: `cli`, `app` over `components`, `api`, `testing` over
 //! `receivers`, `processors`, `connectors`, `exporters`, `extensions`, `topology`, `query` over
-//! `codec`, `storage`, `sampling`, `series`, `net`, `workload`, `component` over `config`,
-//! `telemetry` over `data`.
+//! `codec`, `storage`, `sampling`, `series`, `net`, `matching`, `workload`, `component` over
+//! `config`, `telemetry` over `data`.
 
 #![cfg_attr(
     test,
@@ -28,6 +28,7 @@ pub mod connectors;
 pub mod data;
 pub mod exporters;
 pub mod extensions;
+pub mod matching;
 pub mod net;
 pub mod processors;
 pub mod query;
