@@ -2,8 +2,8 @@
 //!
 //! Layers, imports point down only: `cli`, `app` over `components`, `api`, `testing` over
 //! `receivers`, `processors`, `connectors`, `exporters`, `extensions`, `topology`, `query` over
-//! `codec`, `storage`, `sampling`, `series`, `net`, `matching`, `workload`, `component` over
-//! `config`, `telemetry` over `data`.
+//! `actions`, `codec`, `component`, `matching`, `net`, `sampling`, `series`, `storage`, `workload`
+//! over `config`, `telemetry` over `data`.
 
 #![cfg_attr(
     test,
@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod actions;
 pub mod api;
 pub mod app;
 pub mod cli;
