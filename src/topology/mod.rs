@@ -21,6 +21,4 @@ pub use lifecycle::{Engine, StartError, check};
 pub use memory::budget;
 
 #[cfg(test)]
-mod test_support;
-#[cfg(test)]
 mod tests;
