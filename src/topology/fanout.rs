@@ -32,7 +32,7 @@ impl FanOut {
     /// Passes a batch on; its records leave the pipeline's account.
     ///
     /// Blocks where an end asks its pipeline to wait.
-    pub(super) fn pass(&self, batch: Batch, ack: Ack) {
+    pub(super) fn pass(&self, batch: &Batch, ack: Ack) {
         if batch.is_empty() {
             ack.answer(Outcome::Delivered);
             return;

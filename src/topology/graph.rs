@@ -400,7 +400,7 @@ impl DriverForm {
             settings.retry = retry_over(retry, settings.retry, node);
         }
         if let (Some(queue), Some(node)) = (self.sending_queue, node.get("sending_queue")) {
-            settings.queue = queue_over(queue, settings.queue, node);
+            settings.queue = queue_over(queue, &settings.queue, node);
         }
         settings
     }
@@ -437,7 +437,7 @@ fn retry_over(retry: Retry, default: Retry, node: &Node) -> Retry {
     }
 }
 
-fn queue_over(queue: Queue, default: Queue, node: &Node) -> Queue {
+fn queue_over(queue: Queue, default: &Queue, node: &Node) -> Queue {
     Queue {
         enabled: choose(node, "enabled", queue.enabled, default.enabled),
         num_consumers: choose(node, "num_consumers", queue.num_consumers, default.num_consumers),

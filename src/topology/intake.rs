@@ -1,5 +1,7 @@
 //! Behind a receiver: its pipelines for each signal.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use async_trait::async_trait;
 
 use super::chain::Entrance;
@@ -15,7 +17,9 @@ pub(super) struct Pipelines {
 }
 
 struct OfSignal {
-    entrances: Vec<Entrance>,
+    is_taken: bool,
+    /// None any more once the intake is closed.
+    entrances: RwLock<Arc<[Entrance]>>,
     accepted: Counter,
     refused: Counter,
 }
@@ -34,13 +38,22 @@ impl Pipelines {
                 let family = format!("otelcol_receiver_{what}_{}", signal.records());
                 metrics.counter(&family, &labels)
             };
+            let entrances = entrances(signal);
             OfSignal {
-                entrances: entrances(signal),
+                is_taken: !entrances.is_empty(),
+                entrances: RwLock::new(entrances.into()),
                 accepted: counter("accepted"),
                 refused: counter("refused"),
             }
         });
         Self { signals }
+    }
+
+    /// Takes nothing more; chains end when everything that was taken is through.
+    pub(super) fn close(&self) {
+        for signal in &self.signals {
+            *signal.entrances.write().unwrap_or_else(PoisonError::into_inner) = Arc::new([]);
+        }
     }
 
     fn of(&self, signal: Signal) -> &OfSignal {
@@ -56,17 +69,22 @@ impl Pipelines {
 #[async_trait]
 impl Intake for Pipelines {
     fn accepts(&self, signal: Signal) -> bool {
-        !self.of(signal).entrances.is_empty()
+        self.of(signal).is_taken
     }
 
     async fn deliver(&self, batch: Batch) -> Answer {
         let signal = self.of(batch.signal());
         let mut counted = Counted { signal, num_records: batch.num_records() as u64, taken: false };
         let (ack, answer) = promise(Live::none());
-        for entrance in &signal.entrances {
+        let entrances =
+            Arc::clone(&signal.entrances.read().unwrap_or_else(PoisonError::into_inner));
+        if entrances.is_empty() {
+            return Answer::new(Outcome::Retry, "the agent stops");
+        }
+        for entrance in &*entrances {
             entrance.pass_async(batch.clone(), &ack).await;
         }
-        drop(batch);
+        drop((batch, entrances));
         ack.answer(Outcome::Delivered);
         // Shares answer when they are dropped, so there is an answer.
         let answer = answer.await.unwrap_or_else(|_| Answer::new(Outcome::Retry, "lost"));

@@ -31,6 +31,9 @@ use crate::data::Signal;
 use crate::net::{BindError, bind_tcp, bind_unix};
 use crate::telemetry::PipelineDescription;
 
+/// How long requests that are being read may still come in when the agent stops.
+const REQUEST_GRACE: Duration = Duration::from_secs(2);
+
 /// How long what was given up may take to end.
 const ABORT_GRACE: Duration = Duration::from_secs(5);
 
@@ -83,6 +86,7 @@ pub struct Engine {
     drivers: BTreeMap<(ComponentId, Signal), Driver>,
     handles: Vec<Arc<dyn Any + Send + Sync>>,
     workers: Workers,
+    intakes: Vec<Arc<Pipelines>>,
     receivers: JoinSet<(ComponentId, Result<(), RunError>)>,
     stop_receivers: CancellationToken,
     shutdown_timeout: Duration,
@@ -114,6 +118,7 @@ impl Engine {
             drivers: BTreeMap::new(),
             handles: Vec::new(),
             workers: Workers::default(),
+            intakes: Vec::new(),
             receivers: JoinSet::new(),
             stop_receivers: CancellationToken::new(),
             shutdown_timeout: plan.settings().shutdown_timeout.get(),
@@ -193,6 +198,7 @@ impl Engine {
             let end = End::Component(id.clone());
             let ways = |signal| entrances.of(plan, &end, signal);
             let intake = Arc::new(Pipelines::new(&id, ways, &self.host.metrics));
+            self.intakes.push(Arc::clone(&intake));
             let (budget, clock) = (self.host.budget.clone(), self.host.clock.clone());
             let inlet = Inlet::new(intake, budget, clock, self.listeners.clone());
             let stop = self.stop_receivers.clone();
@@ -233,12 +239,10 @@ impl Engine {
         let deadline = Instant::now() + self.shutdown_timeout;
         self.host.status.set_stopping();
         self.stop_receivers.cancel();
-        let receivers = &mut self.receivers;
-        let ended = async { while receivers.join_next().await.is_some() {} };
-        if timeout_at(deadline, ended).await.is_err() {
-            warn!("requests are still under way, they are cut off");
-            self.receivers.shutdown().await;
-        }
+        let grace = Instant::now() + REQUEST_GRACE.min(self.shutdown_timeout);
+        let have_ended = timeout_at(grace, all_ended(&mut self.receivers)).await.is_ok();
+        // Clients may wait for what stages hold until nothing more comes.
+        self.intakes.iter().for_each(|intake| intake.close());
         let aborts: Vec<_> = self.drivers.values().map(Driver::abort_token).collect();
         let inlets: Vec<_> = self.drivers.values().map(Driver::inlet).collect();
         let (workers, drivers) = (self.workers, self.drivers);
@@ -258,10 +262,18 @@ impl Engine {
                 warn!("an exporter does not end");
             }
         }
+        if !have_ended && timeout_at(deadline, all_ended(&mut self.receivers)).await.is_err() {
+            warn!("requests are still under way, they are cut off");
+            self.receivers.shutdown().await;
+        }
         for (_, extension) in self.extensions.iter().rev() {
             extension.stop().await;
         }
     }
+}
+
+async fn all_ended<T: 'static>(tasks: &mut JoinSet<T>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 fn bind_endpoint(component: &str, endpoint: &Endpoint) -> Result<Listener, BindError> {

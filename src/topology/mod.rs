@@ -21,4 +21,6 @@ pub use lifecycle::{Engine, StartError, check};
 pub use memory::budget;
 
 #[cfg(test)]
+mod test_support;
+#[cfg(test)]
 mod tests;

@@ -99,7 +99,7 @@ impl Exit {
         let Passed { output, batch, ack } = passed;
         match self {
             Self::Next(segment) => segment.pass(batch, ack),
-            Self::FanOut(fan_out) => fan_out.pass(batch, ack),
+            Self::FanOut(fan_out) => fan_out.pass(&batch, ack),
             Self::Outputs(account, entrances) => {
                 account.forwarded().add(batch.num_records() as u64);
                 // The engine gives a connector its outputs, so there is one of this number.

@@ -144,6 +144,12 @@ impl Queue {
         items.into()
     }
 
+    /// How many items wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     fn resize(&self, state: &mut State, change: impl FnOnce(usize) -> usize) {
         state.size = change(state.size);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]

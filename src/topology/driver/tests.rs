@@ -1,1 +1,215 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration as StdDuration;
 
+use tokio::sync::oneshot;
+
+use super::super::test_support::{Scripted, Step, batch, host, soon};
+use super::*;
+use crate::component::promise;
+use crate::config::{Duration, QueueBatch, Retry};
+
+/// Settings with pauses that a test can wait for.
+fn settings() -> DriverSettings {
+    let mut settings = DriverSettings {
+        timeout: StdDuration::from_secs(10),
+        retry: Retry {
+            initial_interval: Duration::from_millis(1),
+            max_interval: Duration::from_millis(2),
+            ..Retry::default()
+        },
+        ..DriverSettings::default()
+    };
+    settings.queue.num_consumers = std::num::NonZeroUsize::new(3).unwrap();
+    settings
+}
+
+struct Bench {
+    host: Host,
+    exporter: Arc<Scripted>,
+    driver: Driver,
+}
+
+fn start(exporter: Scripted, settings: DriverSettings, answers_early: bool) -> Bench {
+    let host = host();
+    let exporter = Arc::new(exporter);
+    let id: ComponentId = "scripted".parse().unwrap();
+    let shared = Arc::clone(&exporter) as Arc<dyn Exporter>;
+    let driver = Driver::start((&id, Signal::Logs), shared, settings, answers_early, &host);
+    Bench { host, exporter, driver }
+}
+
+impl Bench {
+    fn enqueue(&self, times: &[u64]) -> oneshot::Receiver<Answer> {
+        let (ack, answer) = promise(Live::none());
+        self.driver.inlet().enqueue(batch(times), &ack);
+        ack.answer(Outcome::Delivered);
+        answer
+    }
+
+    async fn send(&self, times: &[u64]) -> Answer {
+        soon(self.enqueue(times)).await.unwrap()
+    }
+
+    /// Stops and gives the exporter's account: delivered, dropped, by reason.
+    async fn stop(self) -> (Arc<Scripted>, u64, Vec<(String, u64)>) {
+        soon(self.driver.stop()).await;
+        let balance = self.host.ledger.balance();
+        assert!(balance.is_balanced, "{}", balance.to_table());
+        let account = &balance.exporters["scripted logs"];
+        assert_eq!(account.in_flight, 0);
+        let dropped = account.dropped.iter().filter(|(_, count)| **count > 0);
+        let dropped = dropped.map(|(reason, count)| (reason.clone(), *count)).collect();
+        (self.exporter, account.delivered, dropped)
+    }
+}
+
+#[tokio::test]
+async fn failed_request_is_sent_again_as_it_was() {
+    let bench = start(Scripted::with([Step::Fail, Step::Fail]), settings(), false);
+    assert_eq!(bench.send(&[1, 2]).await.outcome, Outcome::Delivered);
+    let (exporter, delivered, dropped) = bench.stop().await;
+    let attempts = exporter.attempts.lock().unwrap();
+    assert_eq!(*attempts, [(vec![1, 2], false), (vec![1, 2], false), (vec![1, 2], true)]);
+    assert_eq!((delivered, dropped), (2, vec![]));
+}
+
+#[tokio::test]
+async fn refused_request_is_dropped_and_said_to_be() {
+    let bench = start(Scripted::with([Step::Reject]), settings(), false);
+    let answer = bench.send(&[1, 2]).await;
+    assert_eq!(answer.outcome, Outcome::Rejected);
+    assert_eq!(answer.reason.as_deref(), Some("exporter `scripted`: bad"));
+    let (exporter, delivered, dropped) = bench.stop().await;
+    assert_eq!(exporter.attempts.lock().unwrap().len(), 1);
+    assert_eq!((delivered, dropped), (0, vec![("rejected".into(), 2)]));
+}
+
+#[tokio::test]
+async fn partial_success_is_never_sent_again() {
+    let bench = start(Scripted::with([Step::TakePartly(1)]), settings(), false);
+    assert_eq!(bench.send(&[1, 2, 3]).await.outcome, Outcome::Rejected);
+    let (exporter, delivered, dropped) = bench.stop().await;
+    assert_eq!(exporter.attempts.lock().unwrap().len(), 1);
+    assert_eq!((delivered, dropped), (2, vec![("rejected".into(), 1)]));
+}
+
+#[tokio::test]
+async fn request_is_halved_until_only_the_bad_record_is_left() {
+    let exporter = Scripted { poison: Some(5), ..Scripted::default() };
+    let bench = start(exporter, settings(), false);
+    assert_eq!(bench.send(&[1, 2, 3, 4, 5, 6, 7]).await.outcome, Outcome::Rejected);
+    let (exporter, delivered, dropped) = bench.stop().await;
+    assert_eq!(exporter.taken(), [1, 2, 3, 4, 6, 7]);
+    assert_eq!((delivered, dropped), (6, vec![("rejected".into(), 1)]));
+}
+
+#[tokio::test]
+async fn lane_keeps_its_order_over_retries() {
+    let steps = (0..40).map(|step| if step % 3 == 0 { Step::Take } else { Step::Fail });
+    let exporter = Scripted { is_ordered: true, ..Scripted::with(steps) };
+    let bench = start(exporter, settings(), false);
+    let answers: Vec<_> =
+        (0..30).map(|number| bench.enqueue(&[number * 10 + number % 3])).collect();
+    for answer in answers {
+        assert_eq!(soon(answer).await.unwrap().outcome, Outcome::Delivered);
+    }
+    let (exporter, delivered, _) = bench.stop().await;
+    assert_eq!(delivered, 30);
+    for lane in 0..3 {
+        let taken = exporter.taken();
+        let of_lane: Vec<_> = taken.iter().filter(|time| **time % 10 == lane).collect();
+        assert!(of_lane.is_sorted(), "{of_lane:?}");
+    }
+}
+
+#[tokio::test]
+async fn buffered_records_are_answered_by_the_commit_that_succeeds() {
+    let exporter = Scripted::with([Step::Buffer, Step::Buffer]);
+    exporter.flush_failures.store(2, Ordering::SeqCst);
+    let bench = start(exporter, settings(), false);
+    let (first, second) = (bench.enqueue(&[1]), bench.enqueue(&[2]));
+    assert_eq!(soon(first).await.unwrap().outcome, Outcome::Delivered);
+    assert_eq!(soon(second).await.unwrap().outcome, Outcome::Delivered);
+    assert!(bench.exporter.num_flushes.load(Ordering::SeqCst) >= 3);
+    let (_, delivered, dropped) = bench.stop().await;
+    assert_eq!((delivered, dropped), (2, vec![]));
+}
+
+#[tokio::test]
+async fn stopping_commits_what_is_buffered() {
+    let exporter = Scripted::default();
+    let bench = start(exporter, settings(), true);
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Delivered);
+    let (exporter, delivered, _) = bench.stop().await;
+    assert_eq!(exporter.num_flushes.load(Ordering::SeqCst), 1);
+    assert_eq!(delivered, 1);
+}
+
+#[tokio::test]
+async fn full_queue_asks_for_a_retry_and_others_are_answered_at_once() {
+    let mut settings = settings();
+    settings.queue.queue_size = 2;
+    settings.queue.num_consumers = std::num::NonZeroUsize::MIN;
+    let bench = start(Scripted::with([Step::Hang]), settings, true);
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Delivered);
+    // The consumer may still be on its way to the first one.
+    while bench.driver.shared.queue.len() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.send(&[2]).await.outcome, Outcome::Delivered);
+    assert_eq!(bench.send(&[3]).await.outcome, Outcome::Delivered);
+    let answer = bench.send(&[4]).await;
+    assert_eq!(answer.outcome, Outcome::Retry);
+    assert_eq!(answer.reason.as_deref(), Some("exporter `scripted`: sending queue is full"));
+    bench.driver.abort_token().cancel();
+    let (_, delivered, dropped) = bench.stop().await;
+    assert_eq!(delivered, 0);
+    assert_eq!(dropped, [("queue_full".into(), 1), ("shutdown".into(), 3)]);
+}
+
+#[tokio::test]
+async fn attempt_that_takes_too_long_is_a_failed_one() {
+    let mut settings = settings();
+    settings.timeout = StdDuration::from_millis(5);
+    let bench = start(Scripted::with([Step::Hang]), settings, false);
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Delivered);
+    let (_, delivered, _) = bench.stop().await;
+    assert_eq!(delivered, 1);
+}
+
+#[tokio::test]
+async fn time_for_retries_ends() {
+    let mut settings = settings();
+    settings.retry.max_elapsed_time = Duration::from_millis(20);
+    let bench = start(Scripted::with(vec![Step::Fail; 1000]), settings, false);
+    let answer = bench.send(&[1]).await;
+    assert_eq!(answer.outcome, Outcome::Retry);
+    let reason = answer.reason.unwrap();
+    assert_eq!(&*reason, "exporter `scripted`: no more retries: down");
+    let (_, _, dropped) = bench.stop().await;
+    assert_eq!(dropped, [("retries_exhausted".into(), 1)]);
+}
+
+#[tokio::test]
+async fn waiting_batches_are_joined_and_cut_to_size() {
+    let mut settings = settings();
+    settings.queue.num_consumers = std::num::NonZeroUsize::MIN;
+    settings.queue.batch = Some(QueueBatch {
+        flush_timeout: Duration::from_secs(3600),
+        min_size: 4,
+        max_size: 4,
+        sizer: None,
+    });
+    let bench = start(Scripted::default(), settings, false);
+    let answers = [bench.enqueue(&[1, 2]), bench.enqueue(&[3]), bench.enqueue(&[4, 5])];
+    for answer in answers {
+        assert_eq!(soon(answer).await.unwrap().outcome, Outcome::Delivered);
+    }
+    let last = bench.enqueue(&[6]);
+    let (exporter, delivered, _) = bench.stop().await;
+    assert_eq!(soon(last).await.unwrap().outcome, Outcome::Delivered);
+    let attempts = exporter.attempts.lock().unwrap();
+    let sizes: Vec<_> = attempts.iter().map(|(times, _)| times.clone()).collect();
+    assert_eq!(sizes, [vec![1, 2, 3, 4], vec![5], vec![6]]);
+    assert_eq!(delivered, 6);
+}
