@@ -10,7 +10,7 @@ use super::super::{ComponentId, Duration, Optional, Ratio};
 const DEFAULT_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9);
 
 /// `retry_on_failure`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "RetryForm")]
 pub struct Retry {
     /// Whether requests that failed are sent again; default true.
