@@ -1,11 +1,11 @@
 //! What a receiver is given: listeners that belong to the engine, and the way in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +32,26 @@ pub struct Endpoint {
     pub address: String,
     /// Whether clients are authenticated; a wide bind without that warns.
     pub is_authenticated: bool,
+    /// Which of the component's endpoints it is; empty where there is only one.
+    pub name: &'static str,
 }
 
 impl Endpoint {
     /// A TCP endpoint, `host:port`.
     #[must_use]
     pub fn tcp(address: impl Into<String>, is_authenticated: bool) -> Self {
-        Self { transport: Transport::Tcp, address: address.into(), is_authenticated }
+        Self { transport: Transport::Tcp, address: address.into(), is_authenticated, name: "" }
+    }
+
+    /// The same as one of several endpoints of its component.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Whether the system chooses the port.
+    fn is_any_port(&self) -> bool {
+        self.transport == Transport::Tcp && self.address.ends_with(":0")
     }
 }
 
@@ -69,23 +82,45 @@ impl Listener {
 /// The engine's listeners, keyed by the address in the file.
 ///
 /// A receiver that is built anew gets the listener of the old one, so no connection is refused.
+/// Where the file leaves the port to the system, the component and the endpoint's name belong to
+/// the key: each such endpoint has a port of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Listeners {
-    bound: Arc<Mutex<HashMap<(Transport, String), Listener>>>,
+    component: Arc<str>,
+    bound: Arc<Mutex<HashMap<Key, Listener>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    transport: Transport,
+    address: String,
+    /// Component and name of the endpoint, where the port is 0.
+    owner: Option<(Arc<str>, &'static str)>,
+}
+
+impl Key {
+    fn new(component: &Arc<str>, endpoint: &Endpoint) -> Self {
+        let owner = endpoint.is_any_port().then(|| (Arc::clone(component), endpoint.name));
+        Self { transport: endpoint.transport, address: endpoint.address.clone(), owner }
+    }
 }
 
 impl Listeners {
+    /// The same listeners as the component at `path` (`receivers::otlp`) sees them.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Self {
+        Self { component: path.into(), bound: Arc::clone(&self.bound) }
+    }
+
     /// Keeps a bound listener under its endpoint.
     pub fn insert(&self, endpoint: &Endpoint, listener: Listener) {
-        let key = (endpoint.transport, endpoint.address.clone());
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).insert(key, listener);
+        self.lock().insert(Key::new(&self.component, endpoint), listener);
     }
 
     /// Whether there is a listener for `endpoint`.
     #[must_use]
     pub fn contains(&self, endpoint: &Endpoint) -> bool {
-        let key = (endpoint.transport, endpoint.address.clone());
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key)
+        self.lock().contains_key(&Key::new(&self.component, endpoint))
     }
 
     /// A handle to the listener that the engine bound for `endpoint`.
@@ -95,9 +130,7 @@ impl Listeners {
     /// Fails when the component did not announce the endpoint in its config's `endpoints`, or the
     /// handle cannot be duplicated.
     pub fn listener(&self, endpoint: &Endpoint) -> io::Result<Listener> {
-        let key = (endpoint.transport, endpoint.address.clone());
-        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        match bound.get(&key) {
+        match self.lock().get(&Key::new(&self.component, endpoint)) {
             Some(listener) => listener.try_clone(),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -107,23 +140,38 @@ impl Listeners {
     }
 
     /// The TCP address that was bound for `endpoint`; tells the port where the file says 0.
+    ///
+    /// The whole agent's view ([`Listeners::of`] was not called) finds the endpoint of whichever
+    /// component has one there, as long as only one has.
     #[must_use]
     pub fn local_addr(&self, endpoint: &Endpoint) -> Option<SocketAddr> {
-        let key = (endpoint.transport, endpoint.address.clone());
-        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        match bound.get(&key) {
-            Some(Listener::Tcp(listener)) => listener.local_addr().ok(),
-            _ => None,
+        let key = Key::new(&self.component, endpoint);
+        let bound = self.lock();
+        let mut same_address = bound
+            .iter()
+            .filter(|(other, _)| other.transport == key.transport && other.address == key.address);
+        let found = match (bound.get(&key), same_address.next(), same_address.next()) {
+            (Some(found), ..) => found,
+            (None, Some((_, only)), None) if self.component.is_empty() => only,
+            _ => return None,
+        };
+        match found {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(_) => None,
         }
     }
 
-    /// Closes every listener that is not in `wanted`.
-    pub fn retain(&self, wanted: &[Endpoint]) {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| {
-            wanted.iter().any(|endpoint| {
-                key.0 == endpoint.transport && key.1.as_str() == endpoint.address.as_str()
-            })
-        });
+    /// Closes every listener that is not in `wanted`, given with the component's path.
+    pub fn retain(&self, wanted: &[(&str, Endpoint)]) {
+        let wanted: HashSet<Key> = wanted
+            .iter()
+            .map(|(component, endpoint)| Key::new(&Arc::from(*component), endpoint))
+            .collect();
+        self.lock().retain(|key, _| wanted.contains(key));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Listener>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,5 +268,41 @@ impl Inlet {
     /// Counts records that were refused before they became a batch.
     pub fn count_refused(&self, signal: Signal, num_records: usize) {
         self.intake.count_refused(signal, num_records);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_that_leave_the_port_to_the_system_have_ports_of_their_own() {
+        let listeners = Listeners::default();
+        let bind = || Listener::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+        let endpoint = |name| Endpoint::tcp("127.0.0.1:0", false).named(name);
+        let (first, second) = (listeners.of("receivers::otlp"), listeners.of("receivers::otlp/2"));
+        first.insert(&endpoint("grpc"), bind());
+        assert_eq!(listeners.local_addr(&endpoint("")), first.local_addr(&endpoint("grpc")));
+        first.insert(&endpoint("http"), bind());
+        second.insert(&endpoint("grpc"), bind());
+        let bound = [
+            first.local_addr(&endpoint("grpc")).unwrap(),
+            first.local_addr(&endpoint("http")).unwrap(),
+            second.local_addr(&endpoint("grpc")).unwrap(),
+        ];
+        assert_eq!(bound.iter().collect::<HashSet<_>>().len(), 3);
+        assert_eq!(second.local_addr(&endpoint("http")), None);
+        assert_eq!(listeners.local_addr(&endpoint("grpc")), None);
+        listeners.retain(&[("receivers::otlp", endpoint("http"))]);
+        assert!(first.contains(&endpoint("http")) && !first.contains(&endpoint("grpc")));
+    }
+
+    #[test]
+    fn fixed_address_is_found_whoever_asks() {
+        let listeners = Listeners::default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::tcp("localhost:4317", false);
+        listeners.of("receivers::otlp").insert(&endpoint, Listener::Tcp(listener));
+        assert!(listeners.of("receivers::otlp/new").listener(&endpoint.named("grpc")).is_ok());
     }
 }

@@ -171,7 +171,8 @@ impl Engine {
     async fn start_all(&mut self, plan: &Plan, components: Components) -> Result<(), StartError> {
         self.bind(plan)?;
         for (id, extension) in components.extensions {
-            let started = extension.start(&self.listeners, &self.host).await;
+            let listeners = self.listeners.of(&format!("extensions::{id}"));
+            let started = extension.start(&listeners, &self.host).await;
             started.map_err(|source| StartError::Extension { id: id.clone(), source })?;
             self.extensions.push((id, extension));
         }
@@ -200,7 +201,8 @@ impl Engine {
             let intake = Arc::new(Pipelines::new(&id, ways, &self.host.metrics));
             self.intakes.push(Arc::clone(&intake));
             let (budget, clock) = (self.host.budget.clone(), self.host.clock.clone());
-            let inlet = Inlet::new(intake, budget, clock, self.listeners.clone());
+            let listeners = self.listeners.of(&format!("receivers::{id}"));
+            let inlet = Inlet::new(intake, budget, clock, listeners);
             let stop = self.stop_receivers.clone();
             self.receivers.spawn(async move { (id, receiver.run(inlet, stop).await) });
         }
@@ -226,7 +228,7 @@ impl Engine {
                 let bound = bind_endpoint(component, endpoint).map_err(|source| {
                     StartError::Bind { component: component.to_owned(), source }
                 })?;
-                self.listeners.insert(endpoint, bound);
+                self.listeners.of(component).insert(endpoint, bound);
             }
         }
         Ok(())

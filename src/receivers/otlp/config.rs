@@ -144,11 +144,13 @@ fn grpc_endpoint(settings: &GrpcServer) -> Endpoint {
         transport,
         address: or_default(&settings.endpoint, "localhost:4317"),
         is_authenticated: settings.auth.is_some(),
+        name: "grpc",
     }
 }
 
 fn http_endpoint(settings: &HttpSettings) -> Endpoint {
-    Endpoint::tcp(or_default(&settings.endpoint, "localhost:4318"), settings.auth.is_some())
+    let address = or_default(&settings.endpoint, "localhost:4318");
+    Endpoint::tcp(address, settings.auth.is_some()).named("http")
 }
 
 fn or_default(address: &str, default: &str) -> String {
