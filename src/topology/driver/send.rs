@@ -58,7 +58,7 @@ async fn send_whole(shared: &Shared, request: Request, ack: Ack) -> Option<Divid
         shared.status.set_failing(&shared.name, &why);
         let Some(pause) = backoff.pause(hint, started.elapsed()) else {
             let why = format!("exporter `{}`: no more retries: {why}", shared.id);
-            let answer = Answer::new(Outcome::Retry, &why);
+            let answer = Answer { retry_after: hint, ..Answer::new(Outcome::Retry, &why) };
             shared.drop_for_good(ack, "retries_exhausted", &answer);
             return None;
         };
