@@ -244,7 +244,8 @@ impl<E> Output<'_, E> {
         loop {
             let length = self.plain.len();
             // One byte more than is allowed, to see that there is more.
-            let chunk = CHUNK_BYTES.max(length).min(self.max_bytes + 1 - length);
+            let room = (self.max_bytes - length).saturating_add(1);
+            let chunk = CHUNK_BYTES.max(length).min(room);
             self.reserve((length + chunk).min(self.max_bytes))?;
             self.plain.reserve_exact(chunk);
             let limit = u64::try_from(chunk).unwrap_or(u64::MAX);
@@ -343,6 +344,15 @@ mod tests {
                 let error = plain(encoding, &pack(&data)).unwrap_err();
                 assert!(matches!(error, InflateError::TooLarge { max_bytes: MAX }), "{encoding:?}");
             }
+        }
+    }
+
+    #[test]
+    fn there_may_be_no_limit() {
+        let data = vec![7; 200_000];
+        for (encoding, pack) in FORMATS {
+            let grow = &mut |_| Ok::<_, Infallible>(());
+            assert_eq!(inflate(encoding, &pack(&data), usize::MAX, grow).unwrap(), data);
         }
     }
 
