@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tracing::debug;
@@ -30,6 +30,12 @@ pub(super) async fn handle(
     request: Request<Incoming>,
     peer: Arc<Peer>,
 ) -> Response<Body> {
+    if request.method() != Method::POST {
+        let message = "405 method not allowed, supported: [POST]";
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, message);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
     if !is_grpc(request.headers()) {
         let message = "415 unsupported media type, supported: [application/grpc]";
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
