@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::cors::CrossOrigin;
 use super::gate::Rules;
 use super::http::Routes;
+use super::limits::{InvalidUtf8, Limits};
 use super::{GrpcPart, HttpPart, Otlp};
 use crate::codec::inflate::Encoding;
 use crate::component::{
@@ -20,6 +21,7 @@ use crate::config::{
 };
 use crate::data::{DoorLimits, Signal};
 use crate::net::{Alpn, BodyLimits, Protocol, ServerOptions, ServerTlsConfig};
+use crate::telemetry::Counter;
 
 const MIB: usize = 1024 * 1024;
 /// Largest request where the file says nothing (OTLP specification, "OTLP/gRPC").
@@ -34,6 +36,10 @@ const DEFAULT_PING_TIMEOUT: time::Duration = time::Duration::from_secs(20);
 pub struct Config {
     /// What it listens to; at least one.
     pub protocols: Protocols,
+    /// What to do with text that is not UTF-8; default `replace`.
+    pub invalid_utf8: InvalidUtf8,
+    /// What a request may hold.
+    pub limits: Limits,
 }
 
 /// The protocols of OTLP; one that is named without settings has its defaults.
@@ -125,8 +131,10 @@ protocols:
     }
 
     fn build(&self, context: &BuildContext) -> Result<Box<dyn Receiver>, BuildError> {
-        let grpc = self.protocols.grpc.get().map(|grpc| grpc_part(grpc, context)).transpose()?;
-        let http = self.protocols.http.get().map(|http| http_part(http, context)).transpose()?;
+        let protocols = &self.protocols;
+        let door = self.limits.door(self.invalid_utf8)?;
+        let grpc = protocols.grpc.get().map(|grpc| grpc_part(grpc, door, context)).transpose()?;
+        let http = protocols.http.get().map(|http| http_part(http, door, context)).transpose()?;
         if grpc.is_none() && http.is_none() {
             let message = "`protocols` must have `grpc`, `http` or both";
             return Err(BuildError::setting(message));
@@ -157,7 +165,11 @@ fn or_default(address: &str, default: &str) -> String {
     if address.is_empty() { default.to_owned() } else { address.to_owned() }
 }
 
-fn grpc_part(settings: &GrpcServer, context: &BuildContext) -> Result<GrpcPart, BuildError> {
+fn grpc_part(
+    settings: &GrpcServer,
+    door: DoorLimits,
+    context: &BuildContext,
+) -> Result<GrpcPart, BuildError> {
     let keepalive = settings.keepalive.get();
     let parameters = keepalive.and_then(|keepalive| keepalive.server_parameters.get()).cloned();
     let parameters = parameters.unwrap_or_default();
@@ -188,12 +200,17 @@ fn grpc_part(settings: &GrpcServer, context: &BuildContext) -> Result<GrpcPart, 
         auth: auth(settings.auth.as_ref(), context)?,
         includes_metadata: settings.include_metadata,
         limits: BodyLimits { max_bytes, ..BodyLimits::default() },
-        door: DoorLimits::default(),
+        door,
+        num_invalid_utf8: num_invalid_utf8(context),
     };
     Ok(GrpcPart { endpoint: grpc_endpoint(settings), options, rules })
 }
 
-fn http_part(settings: &HttpSettings, context: &BuildContext) -> Result<HttpPart, BuildError> {
+fn http_part(
+    settings: &HttpSettings,
+    door: DoorLimits,
+    context: &BuildContext,
+) -> Result<HttpPart, BuildError> {
     let options = ServerOptions {
         protocol: Protocol::Auto,
         tls: tls(settings.tls.get(), Alpn::Http)?,
@@ -218,7 +235,8 @@ fn http_part(settings: &HttpSettings, context: &BuildContext) -> Result<HttpPart
             total: settings.read_timeout.non_zero().unwrap_or(defaults.total),
             ..defaults
         },
-        door: DoorLimits::default(),
+        door,
+        num_invalid_utf8: num_invalid_utf8(context),
     };
     let routes = Routes {
         paths: paths(settings)?,
@@ -247,6 +265,12 @@ fn tls(
         Ok(tls) => Ok(Some(Arc::new(tls))),
         Err(error) => Err(BuildError::Cause { what: "cannot set up TLS", source: Box::new(error) }),
     }
+}
+
+/// Text fields in which U+FFFD was put.
+fn num_invalid_utf8(context: &BuildContext) -> Counter {
+    let id = context.id.to_string();
+    context.host.metrics.counter("catchment_receiver_invalid_utf8_fields", &[("receiver", &id)])
 }
 
 fn auth(

@@ -18,7 +18,7 @@ use crate::codec::otlp_json;
 use crate::component::{Charge, Inlet, Pressure, ServerAuth};
 use crate::data::{Admitted, Batch, Context, DoorLimits, Signal};
 use crate::net::{BodyLimits, Peer};
-use crate::telemetry::with_causes;
+use crate::telemetry::{Counter, with_causes};
 
 /// Up to this size on the wire, compressed or JSON, a request is prepared where it was read.
 const MAX_INLINE_PACKED: usize = 32 * 1024;
@@ -47,6 +47,7 @@ pub(super) struct Rules {
     pub(super) includes_metadata: bool,
     pub(super) limits: BodyLimits,
     pub(super) door: DoorLimits,
+    pub(super) num_invalid_utf8: Counter,
 }
 
 /// The way in for the requests of one protocol.
@@ -126,6 +127,7 @@ impl Gate {
         } else {
             self.prepare_apart(wire, context).await
         }?;
+        self.rules.num_invalid_utf8.add(admitted.num_invalid_utf8 as u64);
         if admitted.num_rejected > 0 {
             self.inlet.count_refused(signal, admitted.num_rejected);
         }

@@ -9,6 +9,7 @@ mod frame;
 mod gate;
 mod grpc;
 mod http;
+mod limits;
 mod response;
 mod status;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use config::{Config, HttpSettings, Protocols};
+pub use limits::{InvalidUtf8, Limits};
 
 use crate::component::{Endpoint, Inlet, Listener, Receiver, RunError};
 use crate::net::{ServerOptions, Socket, serve};
