@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn further_lines_of_a_message_are_indented() {
+        let settings = LogSettings::default();
+        let text = log(&settings, || info!("Logs\nBody: 2026-11-24T07:30:00Z ERROR forged\r\n"));
+        let expected = "2026-11-24T07:30:00.123456Z INFO  Logs\n    \
+                        Body: 2026-11-24T07:30:00Z ERROR forged\\r\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn json_line_is_an_object_with_the_collectors_keys() {
         let initial_fields = BTreeMap::from([("node".to_owned(), "a".to_owned())]);
         let encoding = LogEncoding::Json;

@@ -24,7 +24,7 @@ pub(super) fn console(event: &Event<'_>, now: Time, initial: &BTreeMap<String, S
     let fields = Fields::of(event);
     let mut line = rfc3339(now);
     // Writing to a String cannot fail, here and below.
-    let _ = write!(line, " {:<5} {}", event.metadata().level(), one_line(&fields.message));
+    let _ = write!(line, " {:<5} {}", event.metadata().level(), indented(&fields.message));
     for (name, value) in &fields.fields {
         push_field(&mut line, name, value);
     }
@@ -117,9 +117,9 @@ fn is_plain(character: char) -> bool {
     !character.is_whitespace() && !character.is_control() && !matches!(character, '"' | '\\' | '=')
 }
 
-/// The text with line ends escaped, so that nobody can forge a line.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r")
+/// The text with its further lines indented, so that nobody can forge a line of the log.
+fn indented(text: &str) -> String {
+    text.trim_end_matches('\n').replace('\r', "\\r").replace('\n', "\n    ")
 }
 
 fn rfc3339(time: Time) -> String {
