@@ -1,5 +1,6 @@
 //! A batch: validated OTLP export requests of one signal.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -103,6 +104,16 @@ impl Batch {
     #[must_use]
     pub fn with_parts(self, parts: Parts) -> Self {
         Self { parts, ..self }
+    }
+
+    /// The same records with each chunk tied to what lives as long as its memory, such as a charge:
+    /// `tie` gives back the bytes that it is given.
+    #[must_use]
+    pub fn tied(mut self, mut tie: impl FnMut(Bytes) -> Bytes) -> Self {
+        for chunk in &mut self.chunks {
+            *chunk = tie(mem::take(chunk));
+        }
+        self
     }
 
     /// Whether there are no records.

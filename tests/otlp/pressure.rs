@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::agent::Agent;
 use super::client::{Called, Grpc, Reply, framed, gzip, post};
 use super::downstream::{Downstream, status};
-use super::records::{JSON, LOGS, PROTOBUF, logs, logs_of_size};
+use super::records::{JSON, LOGS, PROTOBUF, logs, logs_of_size, logs_with_body};
 
 const MIB: usize = 1024 * 1024;
 const UNAVAILABLE: i32 = 14;
@@ -87,5 +87,23 @@ async fn requests_that_wait_for_the_destination_count() {
     assert_eq!(first.await.unwrap().status, StatusCode::OK);
     agent.until_at_rest().await;
     assert_eq!(post(http, "/v1/logs", &[PROTOBUF], request).await.status, StatusCode::OK);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn repaired_request_counts_as_it_is_kept() {
+    let downstream = Downstream::held(|_| status(200)).await;
+    let agent = Agent::start(&downstream.over_http("")).await;
+    let http = agent.http();
+    let mut text = vec![0xff; MIB];
+    text.splice(0..0, [0x0a, 0x80, 0x80, 0x40]);
+    let request = logs_with_body(&text);
+    let sent = tokio::spawn(async move { post(http, "/v1/logs", &[PROTOBUF], request).await });
+    downstream.until_seen(1).await;
+    // U+FFFD is three bytes for one.
+    assert!(agent.host.budget.used_bytes() >= 3 * MIB, "{:?}", agent.host.budget.accounts());
+    downstream.gate.add_permits(1);
+    assert_eq!(sent.await.unwrap().status, StatusCode::OK);
+    agent.until_at_rest().await;
     agent.stop().await;
 }

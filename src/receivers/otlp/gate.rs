@@ -171,9 +171,15 @@ impl Gate {
                 (bytes, charge)
             }
         };
-        let bytes = charge.attach(bytes);
-        Batch::try_new(signal, bytes, context, &self.rules.door)
-            .map_err(|error| Status::invalid(with_causes(&error)))
+        let admitted = Batch::try_new(signal, bytes, context, &self.rules.door)
+            .map_err(|error| Status::invalid(with_causes(&error)))?;
+        // The door may have copied the request, to repair text or to reject records.
+        let mut charge = Some(charge);
+        let batch = admitted.batch.tied(|chunk| match charge.take() {
+            Some(charge) => charge.attach(chunk),
+            None => chunk,
+        });
+        Ok(Admitted { batch, ..admitted })
     }
 
     fn inflate(
