@@ -233,6 +233,11 @@ impl MetricsBuilder {
         });
         self.num_records += num_points;
     }
+
+    /// Adds an encoded metric of `num_points` points.
+    pub fn encoded(&mut self, metric: &[u8], num_points: usize) {
+        self.element(num_points, |writer| writer.raw(metric));
+    }
 }
 
 /// What a metric is besides its points.
