@@ -13,6 +13,7 @@ pub fn builtin() -> Registry {
         .exporter::<exporters::nop::NopConfig>()
         .exporter::<exporters::otlp::OtlpConfig>()
         .exporter::<exporters::otlphttp::OtlpHttpConfig>()
+        .exporter::<exporters::parquet::ParquetConfig>()
         .exporter::<exporters::prometheusremotewrite::RemoteWriteConfig>()
         .processor::<processors::attributes::AttributesConfig>()
         .processor::<processors::batch::BatchConfig>()

@@ -7,6 +7,7 @@ pub mod logindex;
 pub mod nop;
 pub mod otlp;
 pub mod otlphttp;
+pub mod parquet;
 pub mod prometheusremotewrite;
 #[cfg(test)]
 pub(crate) mod test_server;

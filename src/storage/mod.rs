@@ -1,3 +1,5 @@
 //! What is kept on disk: Parquet archives and log indexes.
 
 pub mod logindex;
+pub mod object;
+pub mod parquet;

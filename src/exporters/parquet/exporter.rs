@@ -1,0 +1,188 @@
+//! The exporter: hands batches to the archive, and commits.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::spawn_blocking;
+
+use crate::component::{Budget, Charge, ExportError, Exporter, Held, Host, Payload, Request, Sent};
+use crate::data::{Signal, Time};
+use crate::storage::object::{LocalStore, ObjectStore};
+use crate::storage::parquet::{
+    Archive, Format, ParquetArchiveError, Retention, Rotation, Settings as ArchiveSettings,
+};
+use crate::telemetry::Clock;
+
+/// The account of what is encoded and not written yet.
+const ACCOUNT: &str = "sinks";
+
+/// How often the archive looks after its retention when nothing comes in.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Where Linux tells the host's name.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+
+/// What files are called after when nobody says what the host is called.
+const UNNAMED: &str = "node";
+
+/// Settings of the exporter.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) folder: PathBuf,
+    pub(super) node: Option<String>,
+    pub(super) signal: Signal,
+    pub(super) format: Format,
+    pub(super) rotation: Rotation,
+    /// How long a record may wait for a commit.
+    pub(super) max_age: Duration,
+    pub(super) retention: Retention,
+}
+
+/// Keeps records of one signal in an archive.
+pub(super) struct ParquetExporter {
+    settings: Settings,
+    clock: Clock,
+    budget: Budget,
+    /// Nothing until it is started.
+    archive: Arc<AsyncMutex<Option<Writer>>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// The archive with the memory that it takes.
+struct Writer {
+    archive: Archive,
+    charge: Charge,
+}
+
+/// What waits for a commit.
+#[derive(Default)]
+struct Waiting {
+    /// When the first record came that no commit has.
+    since: Option<Time>,
+    is_due: bool,
+    last_flush: Time,
+}
+
+impl ParquetExporter {
+    pub(super) fn new(settings: Settings, host: &Host) -> Self {
+        Self {
+            settings,
+            clock: host.clock.clone(),
+            budget: host.budget.clone(),
+            archive: Arc::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the archive on a thread that may block; answers what is left in it.
+    async fn work(
+        &self,
+        work: impl FnOnce(&mut Archive) -> Result<(), ParquetArchiveError> + Send + 'static,
+    ) -> Result<(), ExportError> {
+        let mut slot = Arc::clone(&self.archive).lock_owned().await;
+        let worked = spawn_blocking(move || {
+            let Some(Writer { archive, charge }) = slot.as_mut() else {
+                return (Err(ParquetArchiveError::Stopped), false, true);
+            };
+            let worked = work(archive);
+            let taken = archive.memory_bytes();
+            let charged = charge.size_bytes();
+            charge.grow(taken.saturating_sub(charged));
+            charge.shrink(charged.saturating_sub(taken));
+            (worked, archive.is_commit_due(), archive.is_empty())
+        });
+        let (worked, is_due, is_empty) = worked.await.map_err(retry)?;
+        let now = self.clock.now();
+        let mut waiting = self.waiting();
+        waiting.is_due = is_due;
+        if is_empty {
+            waiting.since = None;
+        } else {
+            waiting.since.get_or_insert(now);
+        }
+        worked.map_err(retry)
+    }
+}
+
+#[async_trait]
+impl Exporter for ParquetExporter {
+    async fn start(&self) -> Result<Held, ExportError> {
+        let mut slot = Arc::clone(&self.archive).lock_owned().await;
+        if slot.is_some() {
+            return Ok(Held::default());
+        }
+        let (settings, charge) = (self.settings.clone(), self.budget.charge(ACCOUNT, 0));
+        let started = spawn_blocking(move || {
+            *slot = Some(Writer { archive: open(&settings)?, charge });
+            Ok::<(), ParquetArchiveError>(())
+        });
+        started.await.map_err(rejected)?.map_err(rejected)?;
+        Ok(Held::default())
+    }
+
+    async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
+        let Payload::Batch(batch) = &request.payload else {
+            return Err(rejected("an archive takes batches only"));
+        };
+        let (batch, now) = (batch.clone(), self.clock.now());
+        self.work(move |archive| archive.add(&batch, now)).await?;
+        Ok(Sent::BUFFERED)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let waiting = self.waiting();
+        let retention = self.settings.retention;
+        let has_retention = retention.max_age.is_some() || retention.max_bytes.is_some();
+        match waiting.since {
+            Some(_) if waiting.is_due => Some(Time::default()),
+            Some(since) => Some(since.saturating_add(self.settings.max_age)),
+            None => has_retention.then(|| waiting.last_flush.saturating_add(RETENTION_INTERVAL)),
+        }
+    }
+
+    async fn flush(&self) -> Result<(), ExportError> {
+        let now = self.clock.now();
+        self.waiting().last_flush = now;
+        self.work(move |archive| archive.commit(now)).await
+    }
+}
+
+/// Opens the folder of the archive; the files carry an id that nobody else has.
+fn open(settings: &Settings) -> Result<Archive, ParquetArchiveError> {
+    let node = settings.node.clone().unwrap_or_else(host_name);
+    let store = LocalStore::new(settings.folder.clone(), format!("{node}-"));
+    store.open()?;
+    let id: u128 = rand::random();
+    let settings = ArchiveSettings {
+        signal: settings.signal,
+        file_prefix: format!("{node}-{id:032x}"),
+        format: settings.format.clone(),
+        rotation: settings.rotation,
+        retention: settings.retention,
+    };
+    Ok(Archive::new(settings, Arc::new(store)))
+}
+
+/// The host's name, with `_` for what a file name should not have.
+fn host_name() -> String {
+    let name = std::fs::read_to_string(HOST_NAME).unwrap_or_default();
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-');
+    let name: String =
+        name.trim().chars().take(63).map(|char| if is_plain(char) { char } else { '_' }).collect();
+    if name.is_empty() || name.starts_with('.') { UNNAMED.to_owned() } else { name }
+}
+
+fn retry(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ExportError {
+    ExportError::Retry { after: None, source: error.into() }
+}
+
+fn rejected(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ExportError {
+    ExportError::Rejected { source: error.into() }
+}

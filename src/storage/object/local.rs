@@ -1,0 +1,235 @@
+//! Objects as files of a local folder, synced before they are seen.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::{Object, ObjectError, ObjectStore, Upload};
+
+/// The folder of files that are being written; readers leave out names that begin with a dot.
+const TEMPORARY: &str = ".temporary";
+
+/// The end of the names in it.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Objects as files of a folder.
+///
+/// An object is written under another name, synced, renamed, and its folder synced. Its writer
+/// holds a lock on it, so that others tell what is being written from what was left behind.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+    prefix: String,
+}
+
+impl LocalStore {
+    /// A store in the folder `root`. `prefix` begins the names of files that are left-overs of
+    /// this process's own kind: of those it deletes what no living process writes.
+    #[must_use]
+    pub const fn new(root: PathBuf, prefix: String) -> Self {
+        Self { root, prefix }
+    }
+
+    fn delete_left_over(&self, name: &str, path: &Path) -> io::Result<()> {
+        if !name.starts_with(&self.prefix) || !name.contains(TEMPORARY_SUFFIX) {
+            return Ok(());
+        }
+        let file = File::open(path)?;
+        match file.try_lock() {
+            Ok(()) => fs::remove_file(path),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }?;
+        info!(path = %path.display(), "deleted a file that a dead process left half-written");
+        Ok(())
+    }
+}
+
+impl ObjectStore for LocalStore {
+    fn open(&self) -> Result<(), ObjectError> {
+        let folder = self.root.join(TEMPORARY);
+        create_folder(&folder).map_err(failed("create", &folder))?;
+        for entry in fs::read_dir(&folder).map_err(failed("read", &folder))? {
+            let entry = entry.map_err(failed("read", &folder))?;
+            let name = entry.file_name();
+            if let Err(error) = self.delete_left_over(&name.to_string_lossy(), &entry.path()) {
+                warn!(path = %entry.path().display(), %error, "cannot delete a half-written file");
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn Upload>, ObjectError> {
+        let path = self.root.join(name);
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = self.root.join(TEMPORARY).join(format!("{file_name}{TEMPORARY_SUFFIX}"));
+        let file = create_locked(&temporary).map_err(failed("create", &temporary))?;
+        let upload = LocalUpload { path, temporary, file, size_bytes: 0, state: State::Written };
+        Ok(Box::new(upload))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<Object>, ObjectError> {
+        let mut objects = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let path = self.root.join(&folder);
+            let entries = match fs::read_dir(&path) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed("read", &path)(error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed("read", &path))?;
+                let Ok(file_name) = entry.file_name().into_string() else { continue };
+                // What is gone by now was deleted by somebody else.
+                let Ok(metadata) = entry.metadata() else { continue };
+                let name = format!("{folder}/{file_name}");
+                if metadata.is_dir() {
+                    folders.push(name);
+                } else if metadata.is_file() {
+                    objects.push(Object { name, size_bytes: metadata.len() });
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        let path = self.root.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("delete", &path)(error));
+            }
+            _ => {}
+        }
+        // Folders go with their last file; one that is not empty stays.
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.root) {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is being written.
+    Written,
+    /// A sync failed: what the disk has is not known, and another sync would not tell.
+    Unknown,
+    /// Its bytes are on disk.
+    Synced,
+    /// It has its name.
+    Named,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+struct LocalUpload {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    size_bytes: u64,
+    state: State,
+}
+
+impl LocalUpload {
+    /// Writes all bytes again: after a sync that failed, the system takes them for written.
+    fn write_again(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        let again = self.temporary.with_added_extension("again");
+        let mut file = create_locked(&again)?;
+        let copied = io::copy(&mut (&self.file).take(self.size_bytes), &mut file);
+        let copied = copied.and_then(|copied| match copied == self.size_bytes {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        });
+        match copied.and_then(|()| fs::rename(&again, &self.temporary)) {
+            Ok(()) => self.file = file,
+            Err(error) => {
+                // What stays is deleted at the next start.
+                let _ = fs::remove_file(&again);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Upload for LocalUpload {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+        let written = self.file.seek(SeekFrom::Start(self.size_bytes));
+        let written = written.and_then(|_| self.file.write_all(bytes));
+        written.map_err(failed("write", &self.temporary))?;
+        self.size_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ObjectError> {
+        if self.state == State::Unknown {
+            self.write_again().map_err(failed("write", &self.temporary))?;
+            self.state = State::Written;
+        }
+        if self.state == State::Written {
+            self.state = State::Unknown;
+            let synced = self.file.set_len(self.size_bytes).and_then(|()| self.file.sync_data());
+            synced.map_err(failed("sync", &self.temporary))?;
+            self.state = State::Synced;
+        }
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        if self.state == State::Synced {
+            create_folder(folder).map_err(failed("create", folder))?;
+            fs::rename(&self.temporary, &self.path).map_err(failed("rename to", &self.path))?;
+            self.state = State::Named;
+        }
+        sync_folder(folder).map_err(failed("sync", folder))
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if self.state != State::Named {
+            // What stays is deleted at the next start.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ObjectError {
+    let name = path.display().to_string();
+    move |source| ObjectError { what, name, source }
+}
+
+/// A new file that others see to be in use.
+fn create_locked(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    // Whoever looks for left-overs holds the lock for a moment, and may have deleted the file.
+    file.lock()?;
+    if !path.exists() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    Ok(file)
+}
+
+/// Creates a folder and those above it, durably.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    create_folder(parent)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_folder(parent)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

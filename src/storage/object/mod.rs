@@ -1,0 +1,79 @@
+//! Where complete files are kept: a folder here, a bucket elsewhere.
+//!
+//! Calls block; whoever calls them is on a thread that may.
+
+mod local;
+
+use std::fmt::Debug;
+use std::io;
+
+pub use local::LocalStore;
+
+/// Why an object could not be written, listed or deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} `{name}`")]
+pub struct ObjectError {
+    /// What was being done.
+    pub what: &'static str,
+    /// The object or folder, as people know it.
+    pub name: String,
+    /// What failed.
+    pub source: io::Error,
+}
+
+/// An object that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name, with `/` between folders.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// Keeps objects by name. An object is there as a whole or not at all, and never changes.
+pub trait ObjectStore: Debug + Send + Sync {
+    /// Makes ready, and removes what dead processes left half-written.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nothing can be kept here.
+    fn open(&self) -> Result<(), ObjectError>;
+
+    /// Begins an object that is written bit by bit; it is not there until it is finished.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be begun; nothing is left of it then.
+    fn create(&self, name: &str) -> Result<Box<dyn Upload>, ObjectError>;
+
+    /// The objects in a folder and the folders below, in no order; none if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a folder cannot be read.
+    fn list(&self, folder: &str) -> Result<Vec<Object>, ObjectError>;
+
+    /// Deletes an object; one that is not there is deleted.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is still there.
+    fn delete(&self, name: &str) -> Result<(), ObjectError>;
+}
+
+/// An object that is being written. Dropped before it is finished, nothing is left of it.
+pub trait Upload: Debug + Send {
+    /// Appends `bytes`. After an error none of them count, and the same call is made again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be written now.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError>;
+
+    /// Makes the object be there, durably. After an error it is called again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that cannot be done now.
+    fn finish(&mut self) -> Result<(), ObjectError>;
+}

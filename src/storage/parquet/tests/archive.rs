@@ -1,0 +1,308 @@
+//! Commits, rolling, and stores that fail.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+
+use super::{format, read};
+use crate::data::{Batch, Context, EntryId, LogsBuilder, Part, Signal, Time, Value};
+use crate::storage::object::{LocalStore, Object, ObjectError, ObjectStore, Upload};
+use crate::storage::parquet::{Archive, ParquetArchiveError, Retention, Rotation, Settings};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const START: Time = Time::from_unix_nanos(1_795_532_400_000_000_000);
+
+/// A store in memory in which any call may fail.
+#[derive(Debug, Default)]
+struct Memory {
+    objects: Mutex<BTreeMap<String, Bytes>>,
+    /// How many of the next calls fail.
+    failures: AtomicU32,
+}
+
+impl Memory {
+    fn check(&self, what: &'static str, name: &str) -> Result<(), ObjectError> {
+        let before = |count: u32| count.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, before) {
+            Ok(_) => {
+                let source = io::Error::from(io::ErrorKind::StorageFull);
+                Err(ObjectError { what, name: name.to_owned(), source })
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn fail(&self, times: u32) {
+        self.failures.store(times, Ordering::SeqCst);
+    }
+
+    fn files(&self) -> BTreeMap<String, Bytes> {
+        self.objects.lock().unwrap().clone()
+    }
+
+    fn bodies(&self) -> Vec<i64> {
+        let files = self.files();
+        let batches = files.values().flat_map(|file| read(file.clone(), 100));
+        let mut bodies: Vec<i64> = batches
+            .flat_map(|batch| {
+                let bodies = batch.logs().items().map(|item| item.record.body().as_int().unwrap());
+                bodies.collect::<Vec<_>>()
+            })
+            .collect();
+        bodies.sort_unstable();
+        bodies
+    }
+}
+
+#[derive(Debug)]
+struct MemoryUpload {
+    store: Arc<Shared>,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// The store as archives have it.
+#[derive(Debug, Default)]
+struct Shared(Memory);
+
+#[derive(Debug, Default, Clone)]
+struct Handle(Arc<Shared>);
+
+impl ObjectStore for Handle {
+    fn open(&self) -> Result<(), ObjectError> {
+        Ok(())
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn Upload>, ObjectError> {
+        self.0.0.check("create", name)?;
+        let (store, name) = (Arc::clone(&self.0), name.to_owned());
+        Ok(Box::new(MemoryUpload { store, name, bytes: Vec::new() }))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<Object>, ObjectError> {
+        let files = self.0.0.files().into_iter();
+        let files = files.filter(|(name, _)| name.starts_with(folder));
+        let object =
+            |(name, bytes): (String, Bytes)| Object { name, size_bytes: bytes.len() as u64 };
+        Ok(files.map(object).collect())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        self.0.0.objects.lock().unwrap().remove(name);
+        Ok(())
+    }
+}
+
+impl Upload for MemoryUpload {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+        self.store.0.check("write", &self.name)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ObjectError> {
+        self.store.0.check("finish", &self.name)?;
+        let bytes = Bytes::from(self.bytes.clone());
+        let before = self.store.0.objects.lock().unwrap().insert(self.name.clone(), bytes);
+        assert_eq!(before, None, "{} was there", self.name);
+        Ok(())
+    }
+}
+
+fn settings() -> Settings {
+    let mut format = format(&[]);
+    format.row_group.max_rows = 10;
+    Settings {
+        signal: Signal::Logs,
+        file_prefix: format!("node-{:032x}", 7),
+        format,
+        rotation: Rotation { max_bytes: 1 << 30, max_rows: 1 << 30 },
+        retention: Retention::default(),
+    }
+}
+
+fn archive(store: &Handle) -> Archive {
+    Archive::new(settings(), Arc::new(store.clone()))
+}
+
+fn batch(bodies: std::ops::Range<i64>, arrived: Time) -> Batch {
+    let mut builder = LogsBuilder::new();
+    bodies.for_each(|body| builder.record(|record| record.body(Value::Int(body))));
+    builder.finish(Arc::new(Context { arrived, ..Context::default() }))
+}
+
+#[test]
+fn every_record_is_there_once_whatever_call_fails() {
+    // As many calls fail as the disk is full for; each is made again, as the driver does.
+    for num_before in 0..12 {
+        for num_failures in 1..5 {
+            let store = Handle::default();
+            let mut archive = archive(&store);
+            let mut num_calls = 0;
+            let mut next = || {
+                num_calls += 1;
+                if num_calls == num_before {
+                    store.0.0.fail(num_failures);
+                }
+            };
+            for number in 0..6 {
+                let arrived = START.saturating_add(HOUR * (number / 3));
+                let first = i64::from(number) * 25;
+                let batch = batch(first..first + 25, arrived);
+                next();
+                while archive.add(&batch, START).is_err() {}
+                if number % 2 == 1 {
+                    next();
+                    while archive.commit(START).is_err() {}
+                    let bodies = store.0.0.bodies();
+                    assert_eq!(bodies, (0..first + 25).collect::<Vec<_>>());
+                }
+            }
+            assert!(archive.is_empty());
+            assert_eq!(archive.memory_bytes(), 0);
+        }
+    }
+}
+
+#[test]
+fn failure_names_the_object_and_its_cause() {
+    let store = Handle::default();
+    let mut archive = archive(&store);
+    store.0.0.fail(1);
+    let Err(ParquetArchiveError::Store(error)) = archive.add(&batch(0..1, START), START) else {
+        panic!("the store is full")
+    };
+    assert!(error.to_string().starts_with("cannot create `logs/date=2026-11-24/"), "{error}");
+    assert!(archive.is_empty());
+}
+
+#[test]
+fn commit_of_several_hours_has_a_file_for_each_and_footers_that_say_so() {
+    let store = Handle::default();
+    let mut archive = archive(&store);
+    let part = |number| Part { entry: EntryId { journal: 5, number }, route: 3, piece: 0 };
+    for number in 0..4_u32 {
+        let arrived = START.saturating_add(HOUR * (number % 2));
+        let parts = [part(u64::from(number))].into_iter().collect();
+        archive.add(&batch(0..1, arrived).with_parts(parts), START).unwrap();
+    }
+    archive.commit(START).unwrap();
+    let files = store.0.0.files();
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let id = format!("{:032x}", 7);
+    assert_eq!(
+        names,
+        [
+            format!("logs/date=2026-11-24/hour=15/node-{id}-1.parquet"),
+            format!("logs/date=2026-11-24/hour=16/node-{id}-2.parquet")
+        ]
+    );
+    let mut commits = Vec::new();
+    for (file, entries) in files.values().zip(["[[0,0],[2,2]]", "[[1,1],[3,3]]"]) {
+        let reader = SerializedFileReader::new(file.clone()).unwrap();
+        let metadata = reader.metadata().file_metadata();
+        let entry = |key: &str| {
+            let mut all = metadata.key_value_metadata().unwrap().iter();
+            let found = all.find(|entry| entry.key == format!("catchment.{key}"));
+            found.and_then(|entry| entry.value.clone())
+        };
+        let journal = format!("{:032x}", 5);
+        let parts = format!("[{{\"journal\":\"{journal}\",\"route\":3,\"entries\":{entries}}}]");
+        assert_eq!(entry("parts"), Some(parts));
+        assert_eq!(entry("commit_files").as_deref(), Some("2"));
+        assert_eq!(entry("schema_version").as_deref(), Some("1"));
+        assert_eq!(entry("signal").as_deref(), Some("logs"));
+        assert_eq!(entry("min_time"), None);
+        commits.push(entry("commit").unwrap());
+    }
+    assert_eq!(commits[0], commits[1]);
+    assert_eq!(commits[0].len(), 32);
+}
+
+#[test]
+fn commit_is_due_by_rows_and_by_bytes() {
+    let store = Handle::default();
+    let mut by_rows = Archive::new(
+        Settings { rotation: Rotation { max_bytes: 1 << 30, max_rows: 20 }, ..settings() },
+        Arc::new(store.clone()),
+    );
+    by_rows.add(&batch(0..19, START), START).unwrap();
+    assert!(!by_rows.is_commit_due());
+    by_rows.add(&batch(19..20, START), START).unwrap();
+    assert!(by_rows.is_commit_due());
+    by_rows.commit(START).unwrap();
+    assert!(!by_rows.is_commit_due());
+    let mut by_bytes = Archive::new(
+        Settings { rotation: Rotation { max_bytes: 20_000, max_rows: 1 << 30 }, ..settings() },
+        Arc::new(store),
+    );
+    let mut num_batches = 0;
+    while !by_bytes.is_commit_due() {
+        by_bytes.add(&batch(0..1000, START), START).unwrap();
+        num_batches += 1;
+    }
+    assert!(num_batches > 1, "{num_batches}");
+}
+
+#[test]
+fn retention_removes_what_is_too_old_and_then_what_is_too_much() {
+    let store = Handle::default();
+    let max_age = Some(2 * HOUR);
+    let mut archive = Archive::new(
+        Settings { retention: Retention { max_age, max_bytes: None }, ..settings() },
+        Arc::new(store.clone()),
+    );
+    for hour in 0..4 {
+        let now = START.saturating_add(HOUR * hour);
+        archive.add(&batch(i64::from(hour)..i64::from(hour) + 1, now), START).unwrap();
+        archive.commit(now).unwrap();
+    }
+    assert_eq!(store.0.0.bodies(), [0, 1, 2, 3]);
+    archive.commit(START.saturating_add(HOUR * 4)).unwrap();
+    assert_eq!(store.0.0.bodies(), [1, 2, 3]);
+    let total: u64 = store.list("logs").unwrap().iter().map(|file| file.size_bytes).sum();
+    let max_bytes = Some(total - 1);
+    let mut archive = Archive::new(
+        Settings { retention: Retention { max_age: None, max_bytes }, ..settings() },
+        Arc::new(store.clone()),
+    );
+    archive.commit(START).unwrap();
+    assert_eq!(store.0.0.bodies(), [2, 3]);
+}
+
+#[test]
+fn left_overs_of_dead_processes_go_and_those_of_living_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = || {
+        let store = LocalStore::new(folder.path().to_owned(), "node-".to_owned());
+        store.open().unwrap();
+        store
+    };
+    let mut living = store().create("logs/date=x/node-1.parquet").unwrap();
+    living.append(b"begun, ").unwrap();
+    let temporary = folder.path().join(".temporary");
+    std::fs::write(temporary.join("node-2.parquet.tmp"), "half").unwrap();
+    std::fs::write(temporary.join("other-3.parquet.tmp"), "half").unwrap();
+    let again = store();
+    let mut names: Vec<_> = std::fs::read_dir(&temporary)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["node-1.parquet.tmp", "other-3.parquet.tmp"]);
+    living.append(b"ended").unwrap();
+    living.finish().unwrap();
+    let path = folder.path().join("logs/date=x/node-1.parquet");
+    assert_eq!(std::fs::read(&path).unwrap(), b"begun, ended");
+    let objects = again.list("logs").unwrap();
+    assert_eq!(objects, [Object { name: "logs/date=x/node-1.parquet".to_owned(), size_bytes: 12 }]);
+    drop(again.create("logs/given-up.parquet").unwrap());
+    assert!(!temporary.join("given-up.parquet.tmp").exists());
+    again.delete("logs/date=x/node-1.parquet").unwrap();
+    assert!(!folder.path().join("logs").exists());
+}
