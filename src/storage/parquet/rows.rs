@@ -89,11 +89,7 @@ impl Rows {
         let tenant = batch.context().tenant.as_deref().unwrap_or_default();
         for chunk in batch.chunks() {
             walk(chunk, tenant, |envelope, record, is_first| {
-                self.push(envelope, record, is_first);
-                if self.len() >= MAX_ROWS || self.size_bytes() >= MAX_BYTES {
-                    write(&self.take()?)?;
-                }
-                Ok::<(), ParquetError>(())
+                self.push(envelope, record, is_first, &mut write)
             })?;
         }
         Ok(())
@@ -123,41 +119,66 @@ impl Rows {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
 
-    fn push(&mut self, envelope: &Envelope<'_>, record: &[u8], is_first: bool) {
-        self.record_bytes += record.len();
+    fn push(
+        &mut self,
+        envelope: &Envelope<'_>,
+        record: &[u8],
+        is_first: bool,
+        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), ParquetError> {
         self.is_new_envelope |= is_first;
         let resource = envelope.resource;
         match &mut self.own {
             Own::Logs(columns) => {
                 self.times.add(columns.push(record));
                 self.promoted.push(resource, || attributes(record, 6));
-                self.push_envelope(envelope);
             }
             Own::Traces(columns) => {
                 self.times.add(columns.push(record));
                 self.promoted.push(resource, || attributes(record, 9));
-                self.push_envelope(envelope);
             }
-            Own::Metrics(_) => self.push_points(envelope, &Metric::of_encoded(record)),
+            Own::Metrics(_) => return self.push_points(envelope, record, write),
         }
+        self.end_row(envelope, record.len(), write)
     }
 
-    fn push_points(&mut self, envelope: &Envelope<'_>, metric: &Metric<'_>) {
+    fn push_points(
+        &mut self,
+        envelope: &Envelope<'_>,
+        metric: &[u8],
+        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), ParquetError> {
+        let metric = Metric::of_encoded(metric);
+        let about_len =
+            metric.name().len() + metric.description().len() + metric.metadata().kvlist_len();
         for point in metric.points() {
-            let Own::Metrics(columns) = &mut self.own else { return };
-            self.times.add(columns.push(metric, point));
+            if let Own::Metrics(columns) = &mut self.own {
+                self.times.add(columns.push(&metric, point));
+            }
             self.promoted.push(envelope.resource, || point.attributes().raw());
-            self.push_envelope(envelope);
+            self.end_row(envelope, about_len + point.bytes().len(), write)?;
         }
+        Ok(())
     }
 
-    fn push_envelope(&mut self, envelope: &Envelope<'_>) {
+    /// Adds the envelope's columns to the row; writes the rows when they are enough.
+    fn end_row(
+        &mut self,
+        envelope: &Envelope<'_>,
+        record_bytes: usize,
+        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), ParquetError> {
+        self.record_bytes += record_bytes;
         if self.is_new_envelope || self.envelope.len() == 0 {
             self.envelope.push(envelope);
         } else {
             self.envelope.repeat();
         }
         self.is_new_envelope = false;
+        if self.len() >= MAX_ROWS || self.size_bytes() >= MAX_BYTES {
+            write(&self.take()?)?;
+        }
+        Ok(())
     }
 }
 
