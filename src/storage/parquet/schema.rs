@@ -107,11 +107,6 @@ impl Column {
         column
     }
 
-    /// The Parquet type, as people write it.
-    pub(super) fn type_text(&self) -> String {
-        kind_text(&self.kind)
-    }
-
     fn arrow(&self) -> Field {
         Field::new(&*self.name, arrow_type(&self.kind), self.is_optional)
     }
@@ -275,20 +270,4 @@ fn parquet_type(name: &str, kind: &Kind, repetition: Repetition) -> Result<TypeP
         }
     };
     built.map(Arc::new)
-}
-
-fn kind_text(kind: &Kind) -> String {
-    match kind {
-        Kind::Time => "TIMESTAMP(MICROS, UTC)".to_owned(),
-        Kind::Int32 => "INT32".to_owned(),
-        Kind::Int64 => "INT64".to_owned(),
-        Kind::Double => "DOUBLE".to_owned(),
-        Kind::Bool => "BOOLEAN".to_owned(),
-        Kind::Text => "STRING".to_owned(),
-        Kind::Binary => "BINARY".to_owned(),
-        Kind::Fixed(length) => format!("FIXED({length})"),
-        Kind::Map => "MAP<STRING, STRING>".to_owned(),
-        Kind::List(inner) => format!("LIST<{}>", kind_text(inner)),
-        Kind::Rows(_) => "LIST<STRUCT>".to_owned(),
-    }
 }

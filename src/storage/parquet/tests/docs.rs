@@ -6,17 +6,34 @@ use crate::data::Signal;
 use crate::storage::parquet::columns_of::{
     EVENT, EXEMPLAR, LINK, LOGS, METRICS, QUANTILE, SHARED, TRACES,
 };
-use crate::storage::parquet::schema::{Column, arrow_schema, columns, parquet_schema};
+use crate::storage::parquet::schema::{Column, Kind, arrow_schema, columns, parquet_schema};
 
 /// A table of columns as the documentation has it.
 fn table(columns: &[Column]) -> String {
     let mut text = "| column | type | null | what |\n|---|---|---|---|\n".to_owned();
     for column in columns {
         let null = if column.is_optional { "yes" } else { "no" };
-        let (name, kind, doc) = (&column.name, column.type_text(), &column.doc);
+        let (name, kind, doc) = (&column.name, kind_text(&column.kind), &column.doc);
         writeln!(text, "| `{name}` | {kind} | {null} | {doc} |").unwrap();
     }
     text
+}
+
+/// A type as the documentation writes it.
+fn kind_text(kind: &Kind) -> String {
+    match kind {
+        Kind::Time => "TIMESTAMP(MICROS, UTC)".to_owned(),
+        Kind::Int32 => "INT32".to_owned(),
+        Kind::Int64 => "INT64".to_owned(),
+        Kind::Double => "DOUBLE".to_owned(),
+        Kind::Bool => "BOOLEAN".to_owned(),
+        Kind::Text => "STRING".to_owned(),
+        Kind::Binary => "BINARY".to_owned(),
+        Kind::Fixed(length) => format!("FIXED({length})"),
+        Kind::Map => "MAP<STRING, STRING>".to_owned(),
+        Kind::List(inner) => format!("LIST<{}>", kind_text(inner)),
+        Kind::Rows(_) => "LIST<STRUCT>".to_owned(),
+    }
 }
 
 #[test]
