@@ -137,15 +137,21 @@ class Input:
                 point.quantile_values.add(quantile=0.5, value=1.25)
 
 
-def without_times(record):
-    """The record, and if it is of the count connector without times, which are those of the run."""
-    resource, scope, metric = record
-    if getattr(metric, "name", None) not in ("log.count", "span.count"):
-        return record
-    copy = type(metric).FromString(metric.SerializeToString())
-    for point in copy.sum.data_points:
-        point.time_unix_nano = point.start_time_unix_nano = 0
-    return resource, scope, copy
+def with_sums_of_counts(records):
+    """Records with the points of the count connector added up: neither their times nor in how many a sum comes matter."""
+    sums = {}
+    for resource, scope, metric in records:
+        if not scope.name.endswith("/countconnector"):
+            yield resource, scope, metric
+            continue
+        single = type(metric).FromString(metric.SerializeToString())
+        point = single.sum.data_points[0]
+        count = point.as_int
+        point.time_unix_nano = point.start_time_unix_nano = point.as_int = 0
+        record = with_sorted_attributes((resource, scope, single))
+        key = tuple(part.SerializeToString(deterministic=True) for part in record)
+        sums.setdefault(key, record)[2].sum.data_points[0].as_int += count
+    yield from sums.values()
 
 
 def with_sorted_attributes(record):
@@ -234,7 +240,7 @@ class Equal(Case):
         else:
             agent.stop()
         return {
-            signal: as_multiset(with_sorted_attributes(without_times(record)) for record in server.records(signal))
+            signal: as_multiset(map(with_sorted_attributes, with_sums_of_counts(server.records(signal))))
             for signal in SIGNALS
         }
 

@@ -45,13 +45,13 @@ class Examples(Case):
         paths = sorted((self.target.data / "archive" / signal).rglob("*.parquet"))
         self.assertTrue(paths, f"no Parquet files of {signal}")
         rows = [row for path in paths for row in pyarrow.parquet.ParquetFile(path).read().to_pylist()]
-        found = duckdb.sql(f"SELECT count(*) FROM read_parquet({[str(path) for path in paths]})").fetchone()[0]
+        ((found,),) = duckdb.execute("SELECT count(*) FROM read_parquet($1)", [[str(path) for path in paths]]).fetchall()
         self.assertEqual(len(rows), found)
         return rows
 
     def nanoseconds(self, row, column="time"):
         """A time of a row in nanoseconds: its microseconds and the rest."""
-        micros = duckdb.execute("SELECT epoch_us($1)", [row[column]]).fetchone()[0]
+        ((micros,),) = duckdb.execute("SELECT epoch_us($1)", [row[column]]).fetchall()
         return micros * 1000 + row[f"{column}_nanos"]
 
     def test_logs(self):

@@ -152,17 +152,17 @@ class Prometheus(Case):
     def test_default_pipeline_counts_logs(self):
         """Without a configuration the agent counts logs by service and severity into remote-write."""
         agent = self.agent(None, env={"CATCHMENT_REMOTE_WRITE_URL": f"{self.url}/api/v1/write"})
-        request = ExportLogsServiceRequest()
         wanted = {("shop", "ERROR"): 7, ("shop", "INFO"): 20, ("bank", "INFO"): 3}
-        for (service, severity), count in wanted.items():
-            resource = request.resource_logs.add()
-            set_attributes(resource.resource, service__name=service)
-            records = resource.scope_logs.add().log_records
-            for number in range(count):
-                record = records.add(time_unix_nano=time.time_ns(), severity_text=severity)
-                record.severity_number = 17 if severity == "ERROR" else 9
-                record.body.string_value = f"message {number}"
         for _ in range(2):
+            request = ExportLogsServiceRequest()
+            for (service, severity), count in wanted.items():
+                resource = request.resource_logs.add()
+                set_attributes(resource.resource, service__name=service)
+                records = resource.scope_logs.add().log_records
+                for number in range(count):
+                    record = records.add(time_unix_nano=time.time_ns(), severity_text=severity)
+                    record.severity_number = 17 if severity == "ERROR" else 9
+                    record.body.string_value = f"message {number}"
             post(agent, "logs", request)
 
         def counted():
@@ -170,6 +170,9 @@ class Prometheus(Case):
             return {(labels["service_name"], labels["severity_text"]): int(float(value)) for labels, value in found}
 
         doubled = {key: 2 * count for key, count in wanted.items()}
-        wait_until(lambda: counted() == doubled, f"counts are {doubled}", 30)
+        try:
+            wait_until(lambda: counted() == doubled, "all are counted", 30)
+        except AssertionError:
+            self.assertEqual(counted(), doubled, agent.log())
         self.assertEqual(agent.search("severity:error")["num_hits"], 14)
         self.finish(agent)
