@@ -194,6 +194,11 @@ pub trait Exporter: Send + Sync {
         false
     }
 
+    /// Whether [`Exporter::prepare`] has so much to do that large batches get a thread for it.
+    fn prepares_apart(&self) -> bool {
+        false
+    }
+
     /// Encodes, compresses, divides over lanes: CPU only, once for each batch.
     fn prepare(&self, batch: Batch) -> Prepared {
         Prepared::whole(batch)

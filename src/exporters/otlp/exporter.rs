@@ -80,6 +80,10 @@ impl GrpcExporter {
 
 #[async_trait]
 impl Exporter for GrpcExporter {
+    fn prepares_apart(&self) -> bool {
+        self.compression != Compression::None
+    }
+
     fn prepare(&self, batch: Batch) -> Prepared {
         if self.compression == Compression::None {
             return Prepared::whole(batch);

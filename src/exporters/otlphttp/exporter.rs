@@ -128,6 +128,10 @@ pub(crate) fn outcome(response: &Response<Bytes>, now: Time) -> Result<Sent, Exp
 
 #[async_trait]
 impl Exporter for HttpExporter {
+    fn prepares_apart(&self) -> bool {
+        self.encoding == Encoding::Json || self.compression.0 != Compression::None
+    }
+
     fn prepare(&self, batch: Batch) -> Prepared {
         match self.encoded(batch) {
             Ok(request) => Prepared { requests: vec![request], rejected: Vec::new() },

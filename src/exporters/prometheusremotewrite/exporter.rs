@@ -85,6 +85,10 @@ impl Exporter for RemoteWriteExporter {
         true
     }
 
+    fn prepares_apart(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, batch: Batch) -> Prepared {
         let encoded = encode(&batch, &self.settings);
         let mut prepared = Prepared::default();

@@ -85,7 +85,7 @@ mod tests {
         let retry = retry();
         let mut backoff = Backoff::new(&retry);
         assert_eq!(backoff.pause(None, Duration::from_secs(60)), None);
-        let never = Retry { enabled: false, ..retry.clone() };
+        let never = Retry { enabled: false, ..retry };
         assert_eq!(Backoff::new(&never).pause(None, Duration::ZERO), None);
         let forever = Retry { max_elapsed_time: config::Duration::ZERO, ..retry };
         assert!(Backoff::new(&forever).pause(None, Duration::from_secs(9999)).is_some());

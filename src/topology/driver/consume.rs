@@ -99,12 +99,12 @@ async fn prepare(shared: &Arc<Shared>, item: Item) -> Vec<Waiting> {
 /// `None` when the exporter panicked.
 async fn prepared(shared: &Arc<Shared>, batch: Batch) -> Option<Prepared> {
     let exporter = Arc::clone(&shared.exporter);
-    let is_small = batch.size_bytes() <= MAX_INLINE_BYTES;
+    let is_quick = !exporter.prepares_apart() || batch.size_bytes() <= MAX_INLINE_BYTES;
     let work = move || {
         let work = std::panic::AssertUnwindSafe(|| exporter.prepare(batch));
         std::panic::catch_unwind(work).ok()
     };
-    if is_small {
+    if is_quick {
         return work();
     }
     spawn_blocking(work).await.ok().flatten()
