@@ -64,7 +64,7 @@ pub fn load(
     sets: &[String],
     env: config::Env<'_>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut document = config::load(sources, sets, env)?;
+    let mut document = config::outline(sources, sets, env)?;
     let plan = Plan::try_new(&mut document, &components::builtin())?;
     Ok(Loaded { document, plan })
 }
@@ -73,9 +73,12 @@ pub fn load(
 ///
 /// # Errors
 ///
-/// Fails with everything that cannot be built.
+/// Fails with everything that cannot be built, and with what is probably not meant.
 pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<(), Vec<Diagnostic>> {
-    topology::check(&loaded.plan, host(&loaded.plan, env))
+    topology::check(&loaded.plan, host(&loaded.plan, env)).map_err(|mut problems| {
+        problems.extend_from_slice(loaded.plan.warnings());
+        problems
+    })
 }
 
 /// Runs the agent until it is told to stop by SIGTERM or SIGINT, or a receiver fails.

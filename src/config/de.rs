@@ -11,9 +11,14 @@ use super::{
     access::{Choice, Elements, Fields, Parts},
     did_you_mean,
     fields::names,
+    print::names_secret,
+    quoted_list,
     read::Notes,
     read_error::ReadError,
 };
+
+/// So many known keys are listed where none is near.
+const MAX_LISTED: usize = 16;
 
 /// Reads a node; errors and unknown keys go to `notes` or come back with their node.
 #[derive(Clone, Copy)]
@@ -61,6 +66,15 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Path<'_> {
+    /// Whether what stands here is probably a secret.
+    fn is_secret(&self) -> bool {
+        match self {
+            Self::Root(_) => false,
+            Self::Key(parent, key) => names_secret(key) || parent.is_secret(),
+            Self::Index(parent, _) | Self::Same(parent) => parent.is_secret(),
+        }
+    }
+
     fn last_key(&self) -> &str {
         match self {
             Self::Root(path) => path,
@@ -91,7 +105,11 @@ impl<'a> NodeDeserializer<'_, 'a> {
     }
 
     fn wrong_type<'de, V: Visitor<'de>>(&self, visitor: &V) -> ReadError {
-        let error: ReadError = serde::de::Error::invalid_type(unexpected(self.node), visitor);
+        let found = match self.node.value() {
+            Value::String(_) if self.path.is_secret() => Unexpected::Other("a string"),
+            _ => unexpected(self.node),
+        };
+        let error: ReadError = serde::de::Error::invalid_type(found, visitor);
         let is_number = |text: &str| {
             matches!(super::scalar::resolve(text), Value::Int(_) | Value::Float(_) | Value::Bool(_))
         };
@@ -174,8 +192,10 @@ impl<'a> NodeDeserializer<'_, 'a> {
             let known: Vec<&str> =
                 own.chain(split).chain(map.elsewhere().iter().copied()).collect();
             self.notes.borrow_mut().report_once(&entry.node, || {
-                let hint = did_you_mean(key, known.iter().copied()).or_else(|| {
-                    (known.len() == 1).then(|| format!("only `{}` is known here", known[0]))
+                let hint = did_you_mean(key, known.iter().copied()).or_else(|| match known.len() {
+                    1 => Some(format!("only `{}` is known here", known[0])),
+                    2..=MAX_LISTED => Some(format!("known here: {}", quoted_list(&known))),
+                    _ => None,
                 });
                 let problem = Diagnostic::error(format!("unknown key `{key}`")).at(&entry.place);
                 problem.in_path(self.path.to_string()).maybe_hint(hint)
@@ -433,7 +453,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_, 'de> {
         }
         let message = format!(
             "expected one of {}, here is {}",
-            super::quoted_list(variants),
+            quoted_list(variants),
             self.node.value().kind()
         );
         Err(ReadError::wrong(message))

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::Place;
+use super::{Place, conceal::shown_line};
 
 /// A longer source line is cut to this many characters around the caret.
 const MAX_LINE_WIDTH: usize = 160;
@@ -196,7 +196,7 @@ pub fn render(diagnostics: &[Diagnostic]) -> String {
 
 /// Writes the source line and a line with carets under the place.
 fn write_excerpt(out: &mut fmt::Formatter<'_>, place: &Place, gutter: &str) -> fmt::Result {
-    let Some(line) = place.source().line(place.line()) else { return Ok(()) };
+    let Some(line) = shown_line(place.source(), place.line()) else { return Ok(()) };
     let start = place.column().saturating_sub(1);
     let first = if start + 8 > MAX_LINE_WIDTH { start - MAX_LINE_WIDTH / 2 } else { 0 };
     let shown: String = line.chars().skip(first).take(MAX_LINE_WIDTH).collect();

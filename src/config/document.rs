@@ -10,7 +10,7 @@ use super::{
 const SECTIONS: [&str; 6] =
     ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
 
-/// A configuration whose outline is right: sections, ids, pipelines, `service`.
+/// A configuration whose outline was read: sections, ids, pipelines, `service`.
 ///
 /// The bodies of components are still nodes; [`from_node`](super::from_node) reads them.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Document {
     /// What runs, and how.
     pub service: Service,
     root: Node,
-    warnings: Vec<Diagnostic>,
+    problems: Vec<Diagnostic>,
     secrets: BTreeSet<Place>,
 }
 
@@ -73,9 +73,6 @@ impl Document {
             ["receivers", "processors", "exporters", "connectors", "extensions"]
                 .map(|section| read_section(&root, section, &mut problems));
         let service = service::read(root.get("service"), root.place(), &mut problems);
-        if problems.iter().any(Diagnostic::is_error) {
-            return Err(problems);
-        }
         let (service, secrets) = service;
         let secrets = secrets.into_iter().collect();
         Ok(Self {
@@ -86,15 +83,15 @@ impl Document {
             extensions,
             service,
             root,
-            warnings: problems,
+            problems,
             secrets,
         })
     }
 
-    /// What is probably not meant, found while loading.
+    /// What was found while loading; without errors if [`load`](super::load) gave the document.
     #[must_use]
-    pub fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.problems
     }
 
     /// The whole tree, with all `${…}` expanded.

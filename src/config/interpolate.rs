@@ -65,8 +65,13 @@ impl Expansion<'_, '_> {
             let mut num_uris = 0;
             let inserted_at = is_inserted.then(|| node.place().clone());
             let Some(body) = whole_uri(&text) else {
+                let num_before = self.outer.problems.len();
                 let expanded = self.expand_text(&text, inserted_at.as_ref(), &mut num_uris);
-                *node = Node::new(Value::String(expanded), node.place().clone());
+                let found = self.outer.problems.get(num_before..).unwrap_or_default();
+                // What is left of a text would only be called wrong once more.
+                let is_broken = found.iter().any(Diagnostic::is_error);
+                let value = if is_broken { Value::Null } else { Value::String(expanded) };
+                *node = Node::new(value, node.place().clone());
                 return;
             };
             let place = self.spots.next(inserted_at.as_ref());

@@ -88,6 +88,24 @@ pub fn load(
     sets: &[String],
     env: Env<'_>,
 ) -> Result<Document, Vec<Diagnostic>> {
+    let document = outline(sources, sets, env)?;
+    if document.problems().iter().any(Diagnostic::is_error) {
+        return Err(document.problems().to_vec());
+    }
+    Ok(document)
+}
+
+/// As [`load`], but what is wrong with the outline or an insertion stays in
+/// [`Document::problems`], so that the rest can be checked in the same run.
+///
+/// # Errors
+///
+/// Fails where there is nothing to check: a source cannot be read, is not YAML, or is empty.
+pub fn outline(
+    sources: &[Source],
+    sets: &[String],
+    env: Env<'_>,
+) -> Result<Document, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut nodes = Vec::new();
     for (index, source) in sources.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The file: reading it, checking it, and the types that settings are made of.
 
 mod access;
+mod conceal;
 mod de;
 mod diagnostic;
 mod document;
@@ -28,7 +29,7 @@ pub use fields::{
     Literal, Optional, Pattern, Percentage, Ratio, Refused, Secret,
 };
 pub use ids::{ComponentId, IdError, PipelineId};
-pub use load::{Env, Source, load};
+pub use load::{Env, Source, load, outline};
 pub use node::{Entry, Map, Node, Value};
 pub use place::{Place, SourceText};
 pub use read::{Read, from_node, read};

@@ -176,6 +176,22 @@ impl Node {
         self.as_map()?.get(key)
     }
 
+    /// The value at a path such as `tls::cert_file`.
+    #[must_use]
+    pub fn at_path(&self, path: &str) -> Option<&Self> {
+        path.split("::").try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The first scalar in it that is written or inserted as `text`.
+    #[must_use]
+    pub fn find_text(&self, text: &str) -> Option<&Self> {
+        match self.value() {
+            Value::List(nodes) => nodes.iter().find_map(|node| node.find_text(text)),
+            Value::Map(map) => map.entries().iter().find_map(|entry| entry.node.find_text(text)),
+            _ => (self.text().or(self.as_str()) == Some(text)).then_some(self),
+        }
+    }
+
     /// Takes an entry out of a map, so that somebody else reads it.
     ///
     /// The key stays known for did-you-mean. A value that is not a map has no entries.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::{Diagnostic, Entry, Map, Node, Place, SourceText, Value, scalar};
 
@@ -30,10 +30,7 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Node, Vec<Diagnostic>> {
             Ok(Some(event)) => event,
             Ok(None) => break,
             Err(error) => {
-                let mark = error.marker();
-                let place = Place::new(Arc::clone(source), mark.line(), mark.col() + 1, 1);
-                let message = format!("this is not valid YAML: {}", error.info());
-                tree.problems.push(Diagnostic::error(message).at(&place));
+                tree.problems.push(syntax_error(source, error.marker(), error.info()));
                 break;
             }
         };
@@ -46,6 +43,30 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Node, Vec<Diagnostic>> {
         return Err(tree.problems);
     }
     Ok(tree.root.unwrap_or_else(|| Node::new(Value::Null, Place::start(Arc::clone(source)))))
+}
+
+/// A problem of the scanner, with what it usually comes from.
+fn syntax_error(source: &Arc<SourceText>, mark: &Marker, info: &str) -> Diagnostic {
+    const CAUSES: [(&str, &str); 5] = [
+        ("tabs", "indent with spaces"),
+        ("quoted scalar", "is the closing quote missing?"),
+        ("mapping values", "is a space missing after a `:`, or quotes around a value with `: `?"),
+        ("expected key", "is it indented like the keys around it?"),
+        ("flow sequence", "is a closing `]` missing?"),
+    ];
+    // The end of the text may be behind its last line.
+    let last = source.text().lines().count().max(1);
+    let (line, column) = if mark.line() > last {
+        (last, source.line(last).map_or(0, |line| line.chars().count()))
+    } else {
+        (mark.line(), mark.col())
+    };
+    let place = Place::new(Arc::clone(source), line, column + 1, 1);
+    let cause = CAUSES.iter().find(|(part, _)| info.contains(part)).map(|(_, hint)| *hint);
+    let in_list = "is a closing `]` or `}` missing before?";
+    let cause = cause.or_else(|| info.contains("':' indicator").then_some(in_list));
+    let problem = Diagnostic::error(format!("this is not valid YAML: {info}")).at(&place);
+    problem.maybe_hint(cause.map(str::to_owned))
 }
 
 type Spanned<'a> = (Event<'a>, Span);

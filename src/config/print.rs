@@ -42,15 +42,20 @@ impl Printed<'_> {
 
     /// Whether its key, or a key around it, is one that secrets usually have.
     fn has_secret_name(&self) -> bool {
-        let is_header = self.keys.iter().rev().skip(1).any(|key| *key == "headers");
-        is_header || self.keys.iter().any(|key| is_secret_name(key))
+        self.keys.iter().any(|key| names_secret(key))
     }
 }
 
-fn is_secret_name(key: &str) -> bool {
+/// Whether what stands under `key` is probably secret.
+pub(super) fn names_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
+    if key.split('/').next().is_some_and(|kind| kind.ends_with("auth")) {
+        // An authenticator, whose type may have `token` in its name.
+        return false;
+    }
     let names_file = key.ends_with("_file") || key.ends_with("_path") || key.ends_with("_url");
-    !names_file && SECRET_NAMES.iter().any(|name| key.contains(name))
+    let is_headers = key == "headers" || key == "response_headers";
+    !names_file && (is_headers || SECRET_NAMES.iter().any(|name| key.contains(name)))
 }
 
 /// Answers what to print instead of a scalar.

@@ -53,7 +53,7 @@ impl ReadError {
     pub(super) fn into_diagnostic(self, node: &Node) -> Diagnostic {
         let (place, path) = match (self.named_key(), self.at) {
             (Some(key), at) => {
-                let value = node.get(&key).map_or(node.place(), Node::place);
+                let value = node.at_path(&key).map_or(node.place(), Node::place);
                 (value, at.map(|(_, path)| path))
             }
             (None, at) => (node.place(), at.map(|(_, path)| path)),
@@ -83,7 +83,8 @@ impl de::Error for ReadError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::wrong(format!("expected {expected}, here is {}", described(found)))
+        let expected = expected.to_string();
+        Self::wrong(format!("expected {}, here is {}", in_words(&expected), described(found)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -92,7 +93,14 @@ impl de::Error for ReadError {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let error = Self::wrong(format!("unknown value `{variant}`"));
-        let one_of = || format!("expected one of {}", quoted_list(expected));
+        // Other spellings of the same are accepted, but not advertised.
+        let is_spelling = |value: &str| {
+            let lower = value.to_lowercase();
+            lower != value && expected.contains(&lower.as_str())
+        };
+        let is_plain = |value: &&&str| !value.is_empty() && !is_spelling(value);
+        let plain: Vec<_> = expected.iter().filter(is_plain).collect();
+        let one_of = || format!("expected one of {}", quoted_list(&plain));
         let hint = did_you_mean(variant, expected.iter().copied()).or_else(|| Some(one_of()));
         error.hint(hint)
     }
@@ -100,6 +108,22 @@ impl de::Error for ReadError {
     fn missing_field(field: &'static str) -> Self {
         let error = Self::wrong(format!("`{field}` must be set"));
         Self { kind: Kind::Missing(field), ..error }
+    }
+}
+
+/// What serde expects, in the words of the file.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a whole number above 0",
+        "f32" | "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        _ if expected.starts_with("struct ") => "a map",
+        other => other,
     }
 }
 

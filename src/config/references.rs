@@ -31,6 +31,10 @@ impl Document {
     }
 
     fn check_sections(&self, problems: &mut Vec<Diagnostic>) {
+        if self.problems().iter().any(Diagnostic::is_error) {
+            // What is missing may be what could not be read.
+            return;
+        }
         let place = self.root().place();
         let mut need = |is_empty: bool, what: &str, key: &str| {
             if is_empty {
@@ -64,9 +68,12 @@ impl Document {
             (&pipeline.processors, "processors", &["processors"][..]),
             (&pipeline.exporters, "exporters", &["exporters", "connectors"][..]),
         ];
+        // Lists that could not be read are not called empty as well.
+        let mut problems_before = self.problems().iter().filter(|problem| problem.is_error());
+        let is_unread = problems_before.any(|problem| problem.path().starts_with(&path));
         for (references, list, sections) in lists {
             let target = Target { list, sections };
-            if references.is_empty() && list != "processors" {
+            if references.is_empty() && list != "processors" && !is_unread {
                 let message = format!("the pipeline `{}` has no {list}", pipeline.id);
                 problems.push(Diagnostic::error(message).at(&pipeline.place).in_path(&path));
             }
@@ -98,7 +105,9 @@ impl Document {
                 let known: Vec<String> = allowed()
                     .flat_map(|(_, declared)| declared.iter().map(|next| next.id.to_string()))
                     .collect();
-                did_you_mean(&reference.id.to_string(), known.iter().map(String::as_str))
+                let near =
+                    did_you_mean(&reference.id.to_string(), known.iter().map(String::as_str));
+                near.or_else(|| Some(format!("configure it under `{}`", target.sections[0])))
             },
             |(section, _)| Some(format!("`{}` stands under `{section}`", reference.id)),
         );

@@ -164,7 +164,9 @@ pub(super) fn header_map(headers: &BTreeMap<String, Secret>) -> Result<HeaderMap
             BuildError::setting(format!("`headers`: `{name}` is not a header's name"))
         })?;
         let mut value = HeaderValue::try_from(value.expose()).map_err(|_| {
-            BuildError::setting(format!("`headers`: the value of `{name}` is not one"))
+            BuildError::setting(format!(
+                "`headers::{name}` has characters that a header cannot have, such as line ends"
+            ))
         })?;
         value.set_sensitive(true);
         map.insert(name, value);
@@ -209,6 +211,9 @@ mod tests {
         let error = headers("a b", "c").unwrap_err().to_string();
         assert_eq!(error, "`headers`: `a b` is not a header's name");
         let error = headers("a", "c\n").unwrap_err().to_string();
-        assert_eq!(error, "`headers`: the value of `a` is not one");
+        assert_eq!(
+            error,
+            "`headers::a` has characters that a header cannot have, such as line ends"
+        );
     }
 }

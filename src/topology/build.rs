@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::graph::{End, Plan, Planned, PlannedPipeline};
 use crate::component::{
-    BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host, Output,
-    Processor, Receiver, Shard, Sharding,
+    BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host,
+    LoadedReceiver, Output, Processor, Receiver, Shard, Sharding, Transport,
 };
-use crate::config::{ComponentId, Diagnostic, PipelineId};
+use crate::config::{self, ComponentId, Diagnostic, Node, PipelineId, Place};
 use crate::data::Signal;
 use crate::telemetry::with_causes;
 
@@ -89,14 +89,34 @@ fn note<T, P>(
     match built {
         Ok(built) => Some(built),
         Err(error) => {
-            let problem = Diagnostic::error(with_causes(&error)).at(&planned.place);
-            let problem = problem.in_path(&planned.path);
+            let message = with_causes(&error);
+            let place = place_of(&message, planned);
+            let problem = Diagnostic::error(message).at(place);
+            let problem = problem.in_path(&planned.path).maybe_hint(hint(&error));
             // A component for several signals says the same each time.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
             None
         }
+    }
+}
+
+/// Where in its body a component is wrong: at the first key or value that the message has in
+/// backticks; else at its id.
+fn place_of<'a, P>(message: &str, planned: &'a Planned<P>) -> &'a Place {
+    let quoted = message.split('`').skip(1).step_by(2);
+    let mut nodes = quoted
+        .filter_map(|text| planned.node.at_path(text).or_else(|| planned.node.find_text(text)));
+    nodes.next().map_or(&planned.place, Node::place)
+}
+
+fn hint(error: &BuildError) -> Option<String> {
+    match error {
+        BuildError::NoSuchExtension { .. } => {
+            Some("configure it under `extensions` and list it in `service::extensions`".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -236,6 +256,21 @@ impl Builder<'_> {
         }
     }
 
+    /// Reports addresses that cannot be listened to, whatever the machine.
+    fn check_addresses(&mut self, planned: &Planned<LoadedReceiver>) {
+        for endpoint in &planned.loaded.endpoints {
+            let parsed = endpoint.address.parse::<config::Endpoint>();
+            if let (Transport::Tcp, Err(error)) = (endpoint.transport, parsed) {
+                let written = planned.node.find_text(&endpoint.address);
+                let place = written.map_or(&planned.place, Node::place);
+                let problem = Diagnostic::error(error.to_string()).at(place);
+                let hint = "a variable is written `${env:NAME}`";
+                let hint = endpoint.address.contains('$').then(|| hint.to_owned());
+                self.problems.push(problem.in_path(&planned.path).maybe_hint(hint));
+            }
+        }
+    }
+
     fn receivers(&mut self) -> Vec<(ComponentId, Box<dyn Receiver>)> {
         let mut receivers = Vec::new();
         for (id, planned) in &self.plan.receivers {
@@ -247,6 +282,7 @@ impl Builder<'_> {
             };
             let built = planned.loaded.build(&self.context(id, pipeline.id.signal()));
             let built = note(built, planned, &mut self.problems);
+            self.check_addresses(planned);
             receivers.extend(built.map(|built| (id.clone(), built)));
         }
         receivers

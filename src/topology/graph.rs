@@ -25,6 +25,8 @@ pub(super) struct Planned<T> {
     pub(super) place: Place,
     /// Its path in messages: `exporters::otlp/2`.
     pub(super) path: String,
+    /// Its body.
+    pub(super) node: Node,
     /// (in, out) as its type has them.
     pub(super) pairs: Vec<(Signal, Signal)>,
     /// Its settings.
@@ -77,7 +79,9 @@ impl Plan {
     /// Fails with everything that is wrong: unknown types and keys, wrong values, references to
     /// what is not there, signals that a component does not have.
     pub fn try_new(document: &mut Document, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
-        let mut reader = Reader { problems: document.check_references(), secrets: Vec::new() };
+        let mut problems = document.problems().to_vec();
+        problems.extend(document.check_references());
+        let mut reader = Reader { problems, secrets: Vec::new() };
         let receivers = reader.section(&document.receivers, &registry.receivers, registry);
         let processors = reader.section(&document.processors, &registry.processors, registry);
         let connectors = reader.section(&document.connectors, &registry.connectors, registry);
@@ -93,16 +97,18 @@ impl Plan {
             extensions: listed(extensions, &document.service.extensions),
             pipelines: Vec::new(),
             settings: document.service.settings.clone(),
-            warnings: document.warnings().to_vec(),
+            warnings: Vec::new(),
         };
         plan.pipelines = plan.in_order(document);
         let mut problems = problems;
         plan.check_signals(document, &mut problems);
         plan.check_storage(&mut problems);
-        plan.warn(document);
-        let (errors, warnings) = problems.into_iter().partition(Diagnostic::is_error);
-        plan.warnings.extend::<Vec<_>>(warnings);
-        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+        plan.warn(document, &mut problems);
+        if problems.iter().any(Diagnostic::is_error) {
+            return Err(problems);
+        }
+        plan.warnings = problems;
+        Ok(plan)
     }
 
     /// What is probably not meant.
@@ -225,12 +231,14 @@ impl Plan {
             let Some(storage) = &planned.loaded.driver.queue.storage else { continue };
             let message = format!("the extension `{storage}` cannot keep a queue on disk");
             let path = format!("{}::sending_queue::storage", planned.path);
-            problems.push(Diagnostic::error(message).at(&planned.place).in_path(path));
+            let place =
+                planned.node.at_path("sending_queue::storage").map_or(&planned.place, Node::place);
+            let hint = "without `storage` the queue is kept in memory";
+            problems.push(Diagnostic::error(message).at(place).in_path(path).hint(hint));
         }
     }
 
-    fn warn(&mut self, document: &Document) {
-        let mut warnings = Vec::new();
+    fn warn(&self, document: &Document, problems: &mut Vec<Diagnostic>) {
         for pipeline in &document.service.pipelines {
             let path = format!("service::pipelines::{}", pipeline.id);
             for (index, reference) in pipeline.processors.iter().enumerate() {
@@ -239,7 +247,7 @@ impl Plan {
                 if is_limiter && index > 0 {
                     let message = format!("`{}` should be the first processor", reference.id);
                     let warning = Diagnostic::warning(message).at(&reference.place);
-                    warnings.push(warning.in_path(&path));
+                    problems.push(warning.in_path(&path));
                 }
                 let hold = planned.loaded.max_hold.unwrap_or_default();
                 if !self.answers_early() && hold > LONG_HOLD {
@@ -248,11 +256,10 @@ impl Plan {
                         reference.id
                     );
                     let warning = Diagnostic::warning(message).at(&reference.place);
-                    warnings.push(warning.in_path(&path));
+                    problems.push(warning.in_path(&path));
                 }
             }
         }
-        self.warnings.extend(warnings);
     }
 }
 
@@ -293,9 +300,8 @@ impl Reader {
         let mut section = BTreeMap::new();
         for declared in declared {
             let Some(registered) = self.registered(declared, types, registry) else { continue };
-            let Some(loaded) = self.note(registered.load(&declared.node, &declared.path())) else {
-                continue;
-            };
+            let loaded = registered.load(&declared.node, &declared.path());
+            let Some(loaded) = self.note(declared, loaded) else { continue };
             section.insert(declared.id.clone(), planned(declared, registered, loaded));
         }
         section
@@ -313,8 +319,8 @@ impl Reader {
             let path = declared.path();
             let mut body = declared.node.clone();
             let around = body.take_off(registered.driver_keys);
-            let settings = self.note(read::<DriverForm>(&around, &path));
-            let exporter = self.note(registered.load(&body, &path));
+            let settings = self.note(declared, read::<DriverForm>(&around, &path));
+            let exporter = self.note(declared, registered.load(&body, &path));
             let (Some(form), Some(exporter)) = (settings, exporter) else { continue };
             let settings = form.over(exporter.driver_defaults.clone(), &around);
             let driver = exporter.driver(settings);
@@ -338,7 +344,9 @@ impl Reader {
             let names = types.values().flat_map(|registered| {
                 std::iter::once(registered.type_name).chain(registered.aliases.iter().copied())
             });
-            let hint = elsewhere(kind, registry).or_else(|| did_you_mean(kind, names));
+            let hint = elsewhere(kind, registry)
+                .or_else(|| former(declared.section(), kind))
+                .or_else(|| did_you_mean(kind, names));
             let problem = Diagnostic::error(format!("unknown {singular} `{kind}`"));
             let hint = hint.unwrap_or_else(|| "`catchment components` lists what there is".into());
             self.problems.push(problem.at(&declared.place).in_path(declared.section()).hint(hint));
@@ -347,7 +355,11 @@ impl Reader {
     }
 
     /// Notes warnings, secrets and problems; gives the value if there is one.
-    fn note<T>(&mut self, outcome: Result<config::Read<T>, Vec<Diagnostic>>) -> Option<T> {
+    fn note<T>(
+        &mut self,
+        declared: &Declared,
+        outcome: Result<config::Read<T>, Vec<Diagnostic>>,
+    ) -> Option<T> {
         match outcome {
             Ok(read) => {
                 self.problems.extend(read.warnings);
@@ -355,11 +367,32 @@ impl Reader {
                 Some(read.value)
             }
             Err(problems) => {
-                self.problems.extend(problems);
+                // What is wrong with a body as a whole is shown at its id, not at its first key.
+                let is_whole = |problem: &Diagnostic| {
+                    problem.place() == Some(declared.node.place())
+                        && problem.path() == declared.path()
+                };
+                self.problems.extend(problems.into_iter().map(|problem| {
+                    if is_whole(&problem) { problem.at(&declared.place) } else { problem }
+                }));
                 None
             }
         }
     }
+}
+
+/// What has taken the place of types that the Collector once had.
+fn former(section: &str, kind: &str) -> Option<String> {
+    let hint = match (section, kind) {
+        ("exporters", "logging") => "it is called `debug` now",
+        ("exporters", "jaeger") => "Jaeger takes OTLP: use `otlp`",
+        ("processors", "queued_retry") => {
+            "exporters have `sending_queue` and `retry_on_failure` instead"
+        }
+        ("extensions", "memory_ballast") => "leave it out, memory needs no ballast here",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Says so when a type is of another kind than its section.
@@ -376,8 +409,8 @@ fn elsewhere(kind: &str, registry: &Registry) -> Option<String> {
 }
 
 fn planned<T, U>(declared: &Declared, registered: &Registered<T>, loaded: U) -> Planned<U> {
-    let (place, path) = (declared.place.clone(), declared.path());
-    Planned { place, path, pairs: registered.pairs.clone(), loaded }
+    let (place, path, node) = (declared.place.clone(), declared.path(), declared.node.clone());
+    Planned { place, path, node, pairs: registered.pairs.clone(), loaded }
 }
 
 /// The driver's keys of an exporter's body, as they are written.

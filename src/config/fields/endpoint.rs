@@ -84,6 +84,12 @@ pub enum EndpointError {
         /// The part that should be the host.
         host: String,
     },
+    /// It is no URL.
+    #[error("`{text}` is not a URL such as `https://host:4318/path`")]
+    Url {
+        /// What stands there.
+        text: String,
+    },
     /// There is a scheme where `host:port` is wanted.
     #[error("`{text}` must be `host:port`, without a scheme")]
     Scheme {
@@ -215,7 +221,7 @@ impl FromStr for HttpUrl {
             return Err(EndpointError::Empty);
         }
         let not_http = || EndpointError::NotHttp { text: text.to_owned() };
-        let host = || EndpointError::Host { text: text.to_owned(), host: text.to_owned() };
+        let host = || EndpointError::Url { text: text.to_owned() };
         let lower = text.to_ascii_lowercase();
         if !lower.starts_with("http://") && !lower.starts_with("https://") {
             return Err(not_http());

@@ -179,10 +179,16 @@ impl TryFrom<QueueForm> for Queue {
                 sizer => sizer,
             });
             if batch.max_size != 0 && batch.max_size < batch.min_size {
-                return Err("`batch` has a max_size below its min_size".to_owned());
+                return Err(format!(
+                    "`batch::max_size` is {}, it must be 0 or at least `min_size`, which is {}",
+                    batch.max_size, batch.min_size
+                ));
             }
             if measured == form.sizer && batch.min_size > queue_size {
-                return Err("`batch` has a min_size above queue_size".to_owned());
+                return Err(format!(
+                    "`batch::min_size` is {}, it must be at most `queue_size`, which is {queue_size}",
+                    batch.min_size
+                ));
             }
         }
         Ok(Self {
