@@ -217,12 +217,17 @@ impl Plan {
             if partners.is_empty() || partners.iter().any(fits) {
                 continue;
             }
+            let made = pairs.iter().filter(|(taken, _)| is_input && *taken == signal);
+            let made: Vec<_> = made.map(|(_, made)| made.as_str()).collect();
+            let hint = format!("of {} it makes {}", signal.as_str(), made.join(", "));
+            let hint = (!made.is_empty()).then_some(hint);
             let others: Vec<_> = partners.iter().map(|signal| signal.as_str()).collect();
             let (others, signal) = (others.join(" or "), signal.as_str());
             let (from, to) =
                 if is_input { (signal, others.as_str()) } else { (others.as_str(), signal) };
             let message = format!("the connector `{}` does not make {to} of {from}", reference.id);
-            problems.push(Diagnostic::error(message).at(&reference.place).in_path(path));
+            let problem = Diagnostic::error(message).at(&reference.place).in_path(path);
+            problems.push(problem.maybe_hint(hint));
         }
     }
 
@@ -368,9 +373,11 @@ impl Reader {
             }
             Err(problems) => {
                 // What is wrong with a body as a whole is shown at its id, not at its first key.
+                // (Its place is that of its first key, but for the width.)
+                let body = declared.node.place();
+                let is_body = |place: &Place| place == body && place.width() == body.width();
                 let is_whole = |problem: &Diagnostic| {
-                    problem.place() == Some(declared.node.place())
-                        && problem.path() == declared.path()
+                    problem.place().is_some_and(is_body) && problem.path() == declared.path()
                 };
                 self.problems.extend(problems.into_iter().map(|problem| {
                     if is_whole(&problem) { problem.at(&declared.place) } else { problem }
