@@ -3,6 +3,15 @@
 //! A file may start with comments that say how it is loaded: `# env: NAME=value` sets a variable,
 //! `# set: key=value` is a `--set`. `NAME.over.yaml` is merged over `NAME.yaml`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +36,7 @@ impl Case {
         let text = fs::read_to_string(path).unwrap();
         let mut sources = vec![Source::File(path.to_owned())];
         let over = path.with_extension("over.yaml");
-        sources.extend(over.exists().then(|| Source::File(over)));
+        sources.extend(over.exists().then_some(Source::File(over)));
         let said = |what: &str| {
             let comments = text.lines().take_while(|line| line.starts_with('#'));
             let said: Vec<String> =
