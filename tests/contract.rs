@@ -20,11 +20,11 @@ use std::time::Duration;
 
 use catchment::component::{
     Ack, Answer, Budget, BuildContext, BuildError, Extensions, Flush, Host, Outbox, Outcome,
-    Output, Processor, Registered, Shard, Sharding, promise,
+    Output, ProcessError, Processor, Registered, Shard, Sharding, promise,
 };
 use catchment::components::builtin;
 use catchment::config::{Node, render};
-use catchment::data::{Batch, Signal, Time};
+use catchment::data::{Batch, LogsBuilder, Signal, Time, Value};
 use catchment::telemetry::{Clock, Ledger, Live, Metrics, PipelineLedger, Status};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -492,5 +492,75 @@ fn receivers_and_extensions_are_built_from_their_examples() {
     }
     for registered in registry.extensions.values() {
         assert_built(registered.type_name, load(registered).build(&host));
+    }
+}
+
+/// Stages that break the contract, each in one way.
+#[derive(Clone, Copy)]
+enum Broken {
+    /// Neither emits nor counts.
+    Loses,
+    /// Emits twice, but creates nothing.
+    Doubles,
+    /// Lets a share in an answer fall.
+    ForgetsAnswer,
+    /// Keeps everything for ever.
+    Hoards,
+}
+
+struct BrokenStage {
+    how: Broken,
+    held: Vec<(Batch, Ack)>,
+}
+
+impl Processor for BrokenStage {
+    fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<(), ProcessError> {
+        match self.how {
+            Broken::Loses => {}
+            Broken::Doubles => {
+                out.emit(batch.clone());
+                out.emit(batch);
+            }
+            Broken::ForgetsAnswer => {
+                drop(out.hold(0));
+                out.emit(batch);
+            }
+            Broken::Hoards => {
+                let ack = out.hold(batch.num_records());
+                self.held.push((batch, ack));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn stages_that_break_the_contract_are_found() {
+    let mut builder = LogsBuilder::new();
+    builder.record(|record| record.body(Value::Str("lost")));
+    let batch = builder.finish(Arc::default());
+    for (how, expected) in [
+        (Broken::Loses, "process does not balance"),
+        (Broken::Doubles, "process does not balance"),
+        (Broken::ForgetsAnswer, "answered Retry"),
+        (Broken::Hoards, "keeps records when it is drained"),
+    ] {
+        let subject = Subject {
+            name: "broken".to_owned(),
+            signal: Signal::Logs,
+            outputs: Vec::new(),
+            sharding: Sharding::Stateless,
+            build: Box::new(move || Ok(Box::new(BrokenStage { how, held: Vec::new() }))),
+        };
+        let run = || {
+            let mut driven = drive(&subject, std::slice::from_ref(&batch));
+            driven.drain();
+            for (_, outcome) in driven.answer(Outcome::Delivered) {
+                assert!(outcome == Outcome::Delivered, "a client is answered {outcome:?}");
+            }
+        };
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+        let told = panic.downcast_ref::<String>().unwrap();
+        assert!(told.contains(expected), "{told}");
     }
 }
