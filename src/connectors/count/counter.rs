@@ -131,10 +131,13 @@ impl<'d> Counter<'d> {
         self.counts.iter().all(HashMap::is_empty)
     }
 
-    /// Writes the metrics, each with its points by their attributes; `now` is the time if nothing
-    /// that was counted has one.
-    pub(super) fn write(&self, now: Time, to: &mut MetricsBuilder) {
-        let times = self.times.unwrap_or((now, now));
+    /// The earliest and the latest time that was seen.
+    pub(super) const fn times(&self) -> Option<(Time, Time)> {
+        self.times
+    }
+
+    /// Writes the metrics, each with its points by their attributes, all from and to these times.
+    pub(super) fn write(&self, times: (Time, Time), to: &mut MetricsBuilder) {
         for (definition, counts) in self.definitions.iter().zip(&self.counts) {
             if counts.is_empty() {
                 continue;

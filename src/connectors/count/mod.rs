@@ -21,6 +21,7 @@ use crate::data::Signal;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "CountForm")]
 pub struct CountConfig {
+    timestamps: Timestamps,
     spans: Vec<Definition>,
     span_events: Vec<Definition>,
     metrics: Vec<Definition>,
@@ -28,11 +29,24 @@ pub struct CountConfig {
     logs: Vec<Definition>,
 }
 
+/// Which time the counts are for; our addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timestamps {
+    /// From the earliest to the latest of the records that were counted, as in the Collector.
+    #[default]
+    Records,
+    /// From the last batch to this one: late records are counted like others by what expects
+    /// points in order.
+    Arrival,
+}
+
 type MetricForms = BTreeMap<String, MetricForm>;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct CountForm {
+    timestamps: Timestamps,
     spans: Option<MetricForms>,
     spanevents: Option<MetricForms>,
     metrics: Option<MetricForms>,
@@ -60,7 +74,8 @@ impl TryFrom<CountForm> for CountConfig {
     type Error = String;
 
     fn try_from(form: CountForm) -> Result<Self, String> {
-        let CountForm { spans, spanevents, metrics, datapoints, logs, profiles: Refused } = form;
+        let CountForm { timestamps, spans, spanevents, metrics, datapoints, logs, profiles: Refused } =
+            form;
         let metrics =
             definitions("metrics", metrics, "metric.count", "The number of metrics observed.")?;
         if let Some(with) = metrics.iter().find(|metric| !metric.attributes.is_empty()) {
@@ -68,6 +83,7 @@ impl TryFrom<CountForm> for CountConfig {
             return Err(format!("`metrics::{name}` has `attributes`, but metrics have none"));
         }
         Ok(Self {
+            timestamps,
             metrics,
             spans: definitions(
                 "spans",
@@ -180,14 +196,17 @@ logs:
     const STABILITY: Stability = Stability::Beta;
 
     fn sharding(&self) -> Sharding {
-        Sharding::Stateless
+        match self.timestamps {
+            Timestamps::Records => Sharding::Stateless,
+            Timestamps::Arrival => Sharding::Single,
+        }
     }
 
     fn build(&self, context: &BuildContext) -> Result<Box<dyn Processor>, BuildError> {
         let outputs = context.outputs().iter().enumerate();
         let outputs = outputs.filter(|(_, output)| output.signal == Signal::Metrics);
         let outputs = outputs.map(|(index, _)| index).collect();
-        Ok(Box::new(Count::new(self.stage_of(context.signal), outputs)))
+        Ok(Box::new(Count::new(self.stage_of(context.signal), self.timestamps, outputs)))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::Timestamps;
 use super::counter::{Counter, Definition, Places};
 use crate::component::{Outbox, ProcessError, Processor};
 use crate::data::wire::Writer;
@@ -16,11 +18,17 @@ use crate::data::{
 const SCOPE: &str =
     "github.com/open-telemetry/opentelemetry-collector-contrib/connector/countconnector";
 
+/// How far apart the times of two batches are at least: what Prometheus can tell apart.
+const RESOLUTION: Duration = Duration::from_millis(1);
+
 /// Counts records, and what is inside of them or around them.
 #[derive(Debug)]
 pub struct Count {
     records: Vec<Definition>,
     others: Vec<Definition>,
+    timestamps: Timestamps,
+    /// The time of the last batch, with times of arrival.
+    last: Option<Time>,
     outputs: Vec<usize>,
     scope: Vec<u8>,
     /// Memory to work in.
@@ -36,8 +44,24 @@ struct Counts<'a, 'd> {
 
 impl Count {
     /// `records` count log records, spans or data points; `others` count span events or metrics.
-    pub(super) fn new([records, others]: [Vec<Definition>; 2], outputs: Vec<usize>) -> Self {
-        Self { records, others, outputs, scope: encode_scope(SCOPE, ""), key: Writer::default() }
+    pub(super) fn new(
+        [records, others]: [Vec<Definition>; 2],
+        timestamps: Timestamps,
+        outputs: Vec<usize>,
+    ) -> Self {
+        let (scope, key) = (encode_scope(SCOPE, ""), Writer::default());
+        Self { records, others, timestamps, last: None, outputs, scope, key }
+    }
+
+    /// The times of all points of a batch, where they are not those of its records.
+    fn times(&mut self, now: Time) -> Option<(Time, Time)> {
+        if self.timestamps == Timestamps::Records {
+            return None;
+        }
+        let earliest = self.last.map(|last| last.saturating_add(RESOLUTION));
+        let time = earliest.map_or(now, |earliest| now.max(earliest));
+        let start = self.last.replace(time).unwrap_or(time);
+        Some((start, time))
     }
 
     /// Calls `count` with each item and the counters of its resource; equal resources share them.
@@ -71,6 +95,7 @@ impl Count {
     /// The counts of a batch as metrics.
     fn metrics(&mut self, batch: &Batch, now: Time) -> Batch {
         let scope = self.scope.clone();
+        let times = self.times(now);
         let all = match batch.signal() {
             Signal::Logs => self.counts(batch.logs().items(), count_log),
             Signal::Traces => self.counts(batch.spans().items(), count_span),
@@ -83,8 +108,10 @@ impl Count {
             }
             builder.resource(counts.resource, "");
             builder.scope(&scope, "");
-            counts.records.write(now, &mut builder);
-            counts.others.write(now, &mut builder);
+            for counter in [&counts.records, &counts.others] {
+                let seen = || counter.times().unwrap_or((now, now));
+                counter.write(times.unwrap_or_else(seen), &mut builder);
+            }
         }
         builder.finish(Arc::clone(batch.context())).with_parts(batch.parts().clone())
     }

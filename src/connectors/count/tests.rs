@@ -21,9 +21,17 @@ fn at(seconds: u64) -> Time {
 
 /// The counts as `resource/metric{attributes}@start-end=count`, in order.
 fn count(config: &str, batch: Batch) -> Vec<String> {
+    counted(&mut counter(config, batch.signal()), batch)
+}
+
+fn counter(config: &str, signal: Signal) -> Count {
+    let config = read(config).unwrap();
+    Count::new(config.stage_of(signal), config.timestamps, vec![3])
+}
+
+/// The same of one batch of several.
+fn counted(count: &mut Count, batch: Batch) -> Vec<String> {
     let num_records = batch.num_records();
-    let signal = batch.signal();
-    let mut count = Count::new(read(config).unwrap().stage_of(signal), vec![3]);
     let mut out = Outbox::new(at(99), None, false);
     count.process(batch, &mut out).unwrap();
     assert_eq!(out.num_absorbed(), num_records);
@@ -195,4 +203,25 @@ proptest! {
         prop_assert_eq!(whole.values().sum::<u64>(), records.len() as u64);
         prop_assert_eq!(sums(pieces), whole);
     }
+}
+
+#[test]
+fn times_of_arrival_never_repeat() {
+    let config = "{timestamps: arrival, logs: {n: {}}}";
+    let mut count = counter(config, Signal::Logs);
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        let mut out = Outbox::new(at(99), None, false);
+        count.process(logs(), &mut out).unwrap();
+        let batch = &out.emissions()[0].batch;
+        for item in batch.points() {
+            let crate::data::DataPoint::Number(point) = item.record.data else { panic!("a sum") };
+            ends.push((point.start_time().as_unix_nanos(), point.time().as_unix_nanos()));
+        }
+    }
+    ends.dedup();
+    let from = at(99).as_unix_nanos();
+    let millis = |count: u64| from + count * 1_000_000;
+    assert_eq!(ends, [(from, from), (from, millis(1)), (millis(1), millis(2))]);
+    assert_eq!(read(config).unwrap().sharding(), Sharding::Single);
 }
