@@ -79,9 +79,9 @@ fn table() -> anyhow::Result<usize> {
     for budget in &budgets.budget {
         let find = |id: &str| {
             let found = measured.iter().find(|(known, _)| known == id);
-            found.map(|(_, nanos)| *nanos).with_context(|| {
-                format!("`{id}` was not measured; run `cargo bench` first")
-            })
+            found
+                .map(|(_, nanos)| *nanos)
+                .with_context(|| format!("`{id}` was not measured; run `cargo bench` first"))
         };
         let (ours, other) = (find(&budget.bench)?, find(&budget.counterpart)?);
         let ratio = ours / other;

@@ -24,13 +24,8 @@ const NUM_RECORDS: usize = 500;
 const START: Time = Time::from_unix_nanos(1_763_000_000_000_000_000);
 
 fn logs() -> Bytes {
-    let shape = Shape {
-        signal: Signal::Logs,
-        num_records: NUM_RECORDS,
-        seed: 1,
-        start: START,
-        run: None,
-    };
+    let shape =
+        Shape { signal: Signal::Logs, num_records: NUM_RECORDS, seed: 1, start: START, run: None };
     Template::new(&shape, |_| Vec::new()).next(START, 0)
 }
 
@@ -86,7 +81,8 @@ fn compression(criterion: &mut Criterion) {
             bencher.iter(|| inflate(encoding, black_box(&packed), max_bytes, grow));
         });
     }
-    let gzip = compress(&chunks, Compression::Gzip, Framing::Block, None).expect("it can be packed");
+    let gzip =
+        compress(&chunks, Compression::Gzip, Framing::Block, None).expect("it can be packed");
     group.bench_function("unpack/gzip with flate2", |bencher| {
         bencher.iter(|| {
             let mut plain = Vec::new();

@@ -52,10 +52,29 @@ pub struct Batch {
     signal: Signal,
     chunks: SmallVec<[Bytes; 1]>,
     num_records: usize,
-    /// The size of each chunk's allocation, as far as known.
-    pinned: SmallVec<[usize; 1]>,
+    /// The allocation of each chunk.
+    allocations: SmallVec<[Allocation; 1]>,
     context: Arc<Context>,
     parts: Parts,
+}
+
+/// Chunks, each with its allocation.
+pub(super) type Chunks = SmallVec<[(Bytes, Allocation); 1]>;
+
+/// The memory that a chunk is a part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allocation {
+    /// Its size, as far as known.
+    pub(super) size_bytes: usize,
+    /// Whether something is tied to it.
+    is_tied: bool,
+}
+
+impl Allocation {
+    /// Memory that was taken just now.
+    pub(super) const fn new(size_bytes: usize) -> Self {
+        Self { size_bytes, is_tied: false }
+    }
 }
 
 impl Batch {
@@ -71,27 +90,22 @@ impl Batch {
         chunks: SmallVec<[Bytes; 1]>,
         num_records: usize,
     ) -> Self {
-        let pinned = chunks.iter().map(Bytes::len).collect();
+        let allocations = chunks.iter().map(|chunk| Allocation::new(chunk.len())).collect();
         let context = Arc::default();
-        Self { signal, chunks, num_records, pinned, context, parts: Parts::new() }
+        Self { signal, chunks, num_records, allocations, context, parts: Parts::new() }
     }
 
-    /// Other records of the same signal, context and parts; each chunk with the size of its
-    /// allocation.
-    pub(super) fn with_chunks(
-        &self,
-        chunks: SmallVec<[(Bytes, usize); 1]>,
-        num_records: usize,
-    ) -> Self {
-        let (chunks, pinned): (SmallVec<[Bytes; 1]>, SmallVec<[usize; 1]>) =
+    /// Other records of the same signal, context and parts; each chunk with its allocation.
+    pub(super) fn with_chunks(&self, chunks: Chunks, num_records: usize) -> Self {
+        let (chunks, allocations): (SmallVec<[Bytes; 1]>, SmallVec<[Allocation; 1]>) =
             chunks.into_iter().unzip();
         let (context, parts) = (Arc::clone(&self.context), self.parts.clone());
-        Self { signal: self.signal, chunks, num_records, pinned, context, parts }
+        Self { signal: self.signal, chunks, num_records, allocations, context, parts }
     }
 
-    /// The chunks, each with the size of its allocation.
-    pub(super) fn pinned_chunks(&self) -> impl Iterator<Item = (&Bytes, usize)> {
-        self.chunks.iter().zip(self.pinned.iter().copied())
+    /// The chunks, each with its allocation.
+    pub(super) fn chunks_with_allocations(&self) -> impl Iterator<Item = (&Bytes, Allocation)> {
+        self.chunks.iter().zip(self.allocations.iter().copied())
     }
 
     /// The same records with another context.
@@ -107,11 +121,15 @@ impl Batch {
     }
 
     /// The same records with each chunk tied to what lives as long as its memory, such as a charge:
-    /// `tie` gives back the bytes that it is given.
+    /// `tie` gives back the bytes that it is given. Chunks that are, or share memory with one that
+    /// is, stay as they are.
     #[must_use]
     pub fn tied(mut self, mut tie: impl FnMut(Bytes) -> Bytes) -> Self {
-        for chunk in &mut self.chunks {
-            *chunk = tie(mem::take(chunk));
+        for (chunk, allocation) in self.chunks.iter_mut().zip(&mut self.allocations) {
+            if !allocation.is_tied {
+                *chunk = tie(mem::take(chunk));
+                allocation.is_tied = true;
+            }
         }
         self
     }

@@ -390,6 +390,7 @@ impl Wiring<'_> {
             answers_early: self.plan.answers_early(),
             quarantine: Quarantine::new(self.host.data_dir.join("quarantine")),
             status: self.host.status.clone(),
+            budget: self.host.budget.clone(),
         }
     }
 

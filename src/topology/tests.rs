@@ -369,6 +369,17 @@ async fn exporter_that_hangs_does_not_keep_the_agent_from_stopping() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stages_make_is_charged_while_it_waits() {
+    sink("charged", Scripted::with([Step::Hang]));
+    let text = one_pipeline("charged", "[even]", "shutdown_timeout: 50ms, ");
+    let (engine, host) = start(&text).await;
+    assert_eq!(inlet("charged").await.deliver(batch(&[1, 2])).await, Answer::DELIVERED);
+    assert_eq!(host.budget.accounts(), [("batches", batch(&[2]).size_bytes())]);
+    stop(engine, &host).await;
+    assert_eq!(host.budget.used_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_batches_from_many_clients_all_arrive() {
     let sink = sink("many", Scripted::default());
     let text = one_pipeline("many", "[even, hold, even/2]", "");

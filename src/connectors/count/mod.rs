@@ -74,8 +74,15 @@ impl TryFrom<CountForm> for CountConfig {
     type Error = String;
 
     fn try_from(form: CountForm) -> Result<Self, String> {
-        let CountForm { timestamps, spans, spanevents, metrics, datapoints, logs, profiles: Refused } =
-            form;
+        let CountForm {
+            timestamps,
+            spans,
+            spanevents,
+            metrics,
+            datapoints,
+            logs,
+            profiles: Refused,
+        } = form;
         let metrics =
             definitions("metrics", metrics, "metric.count", "The number of metrics observed.")?;
         if let Some(with) = metrics.iter().find(|metric| !metric.attributes.is_empty()) {

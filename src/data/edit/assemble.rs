@@ -5,6 +5,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::super::Signal;
+use super::super::batch::Allocation;
 use super::super::wire::{Fields, Mark, Search, Writer, bytes_field_len};
 use super::walk::{children, is_child};
 
@@ -95,20 +96,20 @@ impl Assembler {
         if length * 2 < self.writer.capacity() {
             let request = Bytes::copy_from_slice(self.writer.as_slice());
             self.writer.clear();
-            return Assembled { chunk: (request, length), num_records };
+            return Assembled { chunk: (request, Allocation::new(length)), num_records };
         }
         let next = Writer::with_capacity(length);
         let request = std::mem::replace(&mut self.writer, next).into_vec();
-        let pinned = request.capacity();
-        Assembled { chunk: (Bytes::from(request), pinned), num_records }
+        let allocation = Allocation::new(request.capacity());
+        Assembled { chunk: (Bytes::from(request), allocation), num_records }
     }
 }
 
 /// A request that was written.
 #[derive(Debug)]
 pub(super) struct Assembled {
-    /// The request and the size of its allocation.
-    pub(super) chunk: (Bytes, usize),
+    /// The request and its allocation.
+    pub(super) chunk: (Bytes, Allocation),
     /// How many records it holds.
     pub(super) num_records: usize,
 }

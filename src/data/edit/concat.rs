@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
+use super::super::batch::{Allocation, Chunks};
 use super::super::{Batch, Context, Parts};
 
 /// How many times its own bytes a chunk may hold on to.
@@ -33,7 +33,7 @@ impl Batch {
     pub fn concat(batches: impl IntoIterator<Item = Self>) -> Result<Self, ConcatError> {
         let mut batches = batches.into_iter();
         let first = batches.next().ok_or(ConcatError::Empty)?;
-        let mut chunks: SmallVec<[(Bytes, usize); 1]> = SmallVec::new();
+        let mut chunks = Chunks::new();
         let mut num_records = 0;
         let mut context = Arc::clone(first.context());
         let mut parts = Parts::new();
@@ -45,7 +45,8 @@ impl Batch {
                 context = context.merge(batch.context()).ok_or(ConcatError::Tenants)?.into();
             }
             num_records += batch.num_records();
-            chunks.extend(batch.pinned_chunks().map(|(chunk, pinned)| (chunk.clone(), pinned)));
+            let shared = batch.chunks_with_allocations();
+            chunks.extend(shared.map(|(chunk, allocation)| (chunk.clone(), allocation)));
             parts.extend_from_slice(batch.parts());
         }
         parts.sort_unstable();
@@ -56,22 +57,23 @@ impl Batch {
     /// The bytes of memory that this keeps from being freed.
     #[must_use]
     pub fn pinned_bytes(&self) -> usize {
-        self.pinned_chunks().map(|(_, pinned)| pinned).sum()
+        self.chunks_with_allocations().map(|(_, allocation)| allocation.size_bytes).sum()
     }
 
     /// Copies what is less than half of the memory that it holds on to; for what is kept for long.
     #[must_use]
     pub fn compact(self) -> Self {
-        let is_compact =
-            |(chunk, pinned): (&Bytes, usize)| chunk.len() * MAX_PINNED_RATIO >= pinned;
-        if self.pinned_chunks().all(is_compact) {
+        let is_compact = |(chunk, allocation): (&Bytes, Allocation)| {
+            chunk.len() * MAX_PINNED_RATIO >= allocation.size_bytes
+        };
+        if self.chunks_with_allocations().all(is_compact) {
             return self;
         }
         let chunks = self
-            .pinned_chunks()
-            .map(|(chunk, pinned)| match is_compact((chunk, pinned)) {
-                true => (chunk.clone(), pinned),
-                false => (Bytes::copy_from_slice(chunk), chunk.len()),
+            .chunks_with_allocations()
+            .map(|(chunk, allocation)| match is_compact((chunk, allocation)) {
+                true => (chunk.clone(), allocation),
+                false => (Bytes::copy_from_slice(chunk), Allocation::new(chunk.len())),
             })
             .collect();
         let num_records = self.num_records();

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
+use super::super::batch::Chunks;
 use super::super::wire::Fields;
 use super::super::{Batch, Item, Record};
 use super::assemble::{Assembler, Envelope, Sink, for_each_record};
@@ -64,11 +64,11 @@ impl Batch {
     pub fn group_by_resource(&self) -> Vec<Self> {
         let mut index: HashMap<&[u8], usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
-        for (chunk, pinned) in self.pinned_chunks() {
+        for (chunk, allocation) in self.chunks_with_allocations() {
             for field in Fields::new(chunk).filter(|field| field.number == RESOURCES) {
                 let piece = chunk.slice(field.start..field.end);
                 let num_records =
-                    self.with_chunks(smallvec![(piece.clone(), pinned)], 0).count_records();
+                    self.with_chunks(smallvec![(piece.clone(), allocation)], 0).count_records();
                 if num_records == 0 {
                     continue;
                 }
@@ -77,7 +77,7 @@ impl Batch {
                     groups.push(Group::default());
                 }
                 if let Some(group) = groups.get_mut(at) {
-                    group.chunks.push((piece, pinned));
+                    group.chunks.push((piece, allocation));
                     group.num_records += num_records;
                 }
             }
@@ -102,7 +102,7 @@ impl Batch {
 
 #[derive(Default)]
 struct Group {
-    chunks: SmallVec<[(Bytes, usize); 1]>,
+    chunks: Chunks,
     num_records: usize,
 }
 

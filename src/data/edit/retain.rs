@@ -1,8 +1,8 @@
 //! Keeping some records.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
+use super::super::batch::{Allocation, Chunks};
 use super::super::{Batch, Item, LogRecord, Metric, Point, Record, Resource, Scope, Signal, Span};
 use super::patch::Patches;
 use super::walk::{Depth, Empty, Place, Walk};
@@ -112,9 +112,9 @@ impl Batch {
             return self.clone();
         }
         let mut patches = Patches::default();
-        let mut chunks: SmallVec<[(Bytes, usize); 1]> = SmallVec::new();
+        let mut chunks = Chunks::new();
         let mut num_records = 0;
-        for (chunk, pinned) in self.pinned_chunks() {
+        for (chunk, allocation) in self.chunks_with_allocations() {
             patches.clear();
             let outcome = Walk {
                 depth,
@@ -130,11 +130,11 @@ impl Batch {
                 continue;
             }
             if patches.is_empty() {
-                chunks.push((chunk.clone(), pinned));
+                chunks.push((chunk.clone(), allocation));
             } else {
                 let edited = Bytes::from(patches.apply(chunk, outcome.growth));
-                let length = edited.len();
-                chunks.push((edited, length));
+                let allocation = Allocation::new(edited.len());
+                chunks.push((edited, allocation));
             }
         }
         self.with_chunks(chunks, num_records)

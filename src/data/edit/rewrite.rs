@@ -1,8 +1,8 @@
 //! Changing records in place: what is written becomes a splice, the rest is copied as it is.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
+use super::super::batch::{Allocation, Chunks};
 use super::super::wire::{Fields, Raw};
 use super::super::{Batch, Item, LogRecord, Metric, Point, Record, Resource, Scope, Signal, Span};
 use super::message_mut::MessageMut;
@@ -130,8 +130,8 @@ impl Batch {
             return self.clone();
         }
         let mut patches = Patches::default();
-        let mut chunks: SmallVec<[(Bytes, usize); 1]> = SmallVec::new();
-        for (chunk, pinned) in self.pinned_chunks() {
+        let mut chunks = Chunks::new();
+        for (chunk, allocation) in self.chunks_with_allocations() {
             patches.clear();
             let outcome = Walk {
                 depth,
@@ -144,12 +144,12 @@ impl Batch {
             }
             .chunk(chunk);
             if patches.is_empty() {
-                chunks.push((chunk.clone(), pinned));
+                chunks.push((chunk.clone(), allocation));
                 continue;
             }
             let edited = Bytes::from(patches.apply(chunk, outcome.growth));
-            let length = edited.len();
-            chunks.push((edited, length));
+            let allocation = Allocation::new(edited.len());
+            chunks.push((edited, allocation));
         }
         self.with_chunks(chunks, self.num_records())
     }

@@ -3,13 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tracing::{error, warn};
 
 use super::super::quarantine::Quarantine;
-use crate::component::{Ack, Answer, Emission, Flush, Outbox, Outcome, ProcessError, Processor};
+use crate::component::{
+    Ack, Answer, Budget, Emission, Flush, Outbox, Outcome, ProcessError, Processor,
+};
 use crate::data::{Batch, Time};
 use crate::telemetry::{Counter, Live, PipelineLedger, Status, Throttle, with_causes};
+
+/// The account of what stages make.
+const ACCOUNT: &str = "batches";
 
 /// Why records are dropped on which a stage panics.
 const PANIC: &str = "panic";
@@ -35,6 +41,7 @@ pub(in crate::topology) struct Stage {
     answers_early: bool,
     quarantine: Quarantine,
     status: Status,
+    budget: Budget,
     log_throttle: Throttle,
 }
 
@@ -44,6 +51,7 @@ pub(in crate::topology) struct StageContext {
     pub(in crate::topology) answers_early: bool,
     pub(in crate::topology) quarantine: Quarantine,
     pub(in crate::topology) status: Status,
+    pub(in crate::topology) budget: Budget,
 }
 
 impl Stage {
@@ -63,6 +71,7 @@ impl Stage {
             answers_early: context.answers_early,
             quarantine: context.quarantine.clone(),
             status: context.status.clone(),
+            budget: context.budget.clone(),
             log_throttle: Throttle::default(),
         }
     }
@@ -126,6 +135,9 @@ impl Stage {
         for Emission { output, batch, held } in emissions {
             let num_records = batch.num_records();
             self.outgoing.add(num_records as u64);
+            // What a stage made is charged; what it passed on was charged at the door.
+            let charged = |chunk: Bytes| self.budget.charge(ACCOUNT, chunk.len()).attach(chunk);
+            let batch = batch.tied(charged);
             let live = self.account.live(num_records);
             let ack = match held {
                 Some(acks) => Ack::join(acks, live),

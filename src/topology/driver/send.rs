@@ -114,9 +114,10 @@ fn take_sent(shared: &Shared, sent: &Sent, mut ack: Ack) {
     if sent.num_rejected > 0 {
         let num_rejected = usize::try_from(sent.num_rejected).unwrap_or(usize::MAX);
         let reason = sent.reason.as_deref().unwrap_or("the destination refused some records");
-        // Partial success: never sent again (OTLP specification, "Partial Success").
-        let refused = ack.split(num_rejected);
-        shared.drop_for_good(refused, "rejected", &Answer::new(Outcome::Rejected, reason));
+        // Partial success is an answer, and nothing of it is sent again (OTLP specification,
+        // "Partial Success"); so it is for the client, too.
+        let answer = Answer { reason: Some(reason.into()), ..Answer::DELIVERED };
+        shared.drop_for_good(ack.split(num_rejected), "rejected", &answer);
     } else if let Some(reason) = sent.reason.as_deref().filter(|reason| !reason.is_empty())
         && let Some(suppressed) = shared.log_throttle.allow(shared.clock.now())
     {
