@@ -2,7 +2,12 @@
 //!
 //! Reads `budgets.toml` and criterion's estimates; ends with status 1 when a budget is exceeded.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a command for people"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 //! Input: requests of 500 log records of about 444 bytes from the load generator's templates. Times
 //! are of one request: divide by 500.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot be set up stops")]
+
 use std::hint::black_box;
 use std::io::Read as _;
 use std::sync::Arc;
