@@ -58,7 +58,7 @@ pub enum BodyError<E> {
     Refused(E),
 }
 
-/// Reads `body` whole, after `charge` agreed to the size of each piece.
+/// Reads `body` whole, after `charge` agreed to the memory that each piece takes more.
 ///
 /// A body of one piece is not copied.
 ///
@@ -86,7 +86,7 @@ where
         if gathered.len() + piece.len() > limits.max_bytes {
             return Err(too_large());
         }
-        charge(piece.len()).map_err(BodyError::Refused)?;
+        charge(gathered.growth(piece.len())).map_err(BodyError::Refused)?;
         gathered.push(piece);
     }
     Ok(gathered.finish())
@@ -168,21 +168,41 @@ impl Gather {
         self.len() == 0
     }
 
+    /// The bytes of memory that a piece of `size` bytes takes more: 0 where there is room for it.
+    #[must_use]
+    pub fn growth(&self, size: usize) -> usize {
+        if self.is_empty() {
+            return size;
+        }
+        let taken = self.first.len() + self.joined.capacity();
+        self.capacity_for(self.len() + size).saturating_sub(taken)
+    }
+
+    /// The memory to take for `needed` bytes.
+    fn capacity_for(&self, needed: usize) -> usize {
+        if needed <= self.joined.capacity() {
+            return self.joined.capacity();
+        }
+        let by_growth = (needed + needed / 2).max(MIN_CAPACITY);
+        match self.expected {
+            expected if expected < needed => by_growth,
+            expected if expected <= MAX_TRUSTED_LENGTH => expected,
+            expected => by_growth.max(MAX_TRUSTED_LENGTH).min(expected),
+        }
+    }
+
     /// Adds `piece` at the end.
     pub fn push(&mut self, piece: Bytes) {
         if self.is_empty() {
             self.first = piece;
             return;
         }
-        let needed = self.len() + piece.len();
-        if needed > self.joined.capacity() {
-            let by_growth = (2 * needed).max(MIN_CAPACITY);
-            let capacity = match self.expected {
-                expected if expected < needed => by_growth,
-                expected if expected <= MAX_TRUSTED_LENGTH => expected,
-                expected => by_growth.max(MAX_TRUSTED_LENGTH).min(expected),
-            };
-            self.joined.reserve(capacity - self.joined.len());
+        let capacity = self.capacity_for(self.len() + piece.len());
+        if capacity > self.joined.capacity() {
+            // `reserve` would take more than was charged.
+            let mut joined = BytesMut::with_capacity(capacity);
+            joined.extend_from_slice(&self.joined);
+            self.joined = joined;
         }
         if !self.first.is_empty() {
             self.joined.extend_from_slice(&self.first);
@@ -270,7 +290,22 @@ mod tests {
             Ok::<_, Infallible>(())
         };
         assert_eq!(read(body, &limits(11), charge).await.unwrap(), "onetwothree");
-        assert_eq!(charged, [3, 3, 5]);
+        assert_eq!(charged, [3, MIN_CAPACITY - 3, 0]);
+    }
+
+    #[test]
+    fn growth_is_the_memory_that_is_taken() {
+        for expected in [0, 100, 3 << 20] {
+            let mut gathered = Gather::new(expected);
+            let mut taken = 0;
+            for size in [1, 50, 2000, 700_000, 1_500_000, 900_000] {
+                taken += gathered.growth(size);
+                gathered.push(Bytes::from(vec![0; size]));
+                let capacity = gathered.first.len() + gathered.joined.capacity();
+                assert_eq!(capacity, taken, "{expected} {size}");
+                assert!(taken <= (gathered.len() * 3 / 2).max(MAX_TRUSTED_LENGTH));
+            }
+        }
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ where
         if message.len() + piece.len() > length {
             return Err(broken("more than one message came in a unary call"));
         }
-        charge.try_grow(piece.len())?;
+        charge.try_grow(message.growth(piece.len()))?;
         message.push(piece);
         if message.len() == length {
             break;
