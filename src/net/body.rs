@@ -1,6 +1,7 @@
 //! Reading of bodies with a cap, a charge for what they take, and deadlines.
 
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ where
         charge(gathered.growth(piece.len())).map_err(BodyError::Refused)?;
         gathered.push(piece);
     }
+    charge(gathered.join_size()).map_err(BodyError::Refused)?;
     Ok(gathered.finish())
 }
 
@@ -141,11 +143,17 @@ where
 }
 
 /// Pieces laid end to end; a single one is kept as it is.
+///
+/// Beyond 1 MiB they are kept in segments which are joined at the end: memory that was outgrown
+/// would stay with the allocator for a while, and clients that never end could fill it.
 #[derive(Debug, Default)]
 pub struct Gather {
     expected: usize,
     first: Bytes,
-    joined: BytesMut,
+    /// What is full.
+    segments: Vec<BytesMut>,
+    segments_len: usize,
+    last: BytesMut,
 }
 
 impl Gather {
@@ -159,7 +167,7 @@ impl Gather {
     /// Bytes so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.len() + self.joined.len()
+        self.first.len() + self.segments_len + self.last.len()
     }
 
     /// Whether there is nothing yet.
@@ -174,17 +182,34 @@ impl Gather {
         if self.is_empty() {
             return size;
         }
-        let taken = self.first.len() + self.joined.capacity();
-        self.capacity_for(self.len() + size).saturating_sub(taken)
+        if self.first.len() + self.last.len() + size <= self.last.capacity() {
+            return 0;
+        }
+        let outgrown = if self.is_segment() { 0 } else { self.last.capacity() + self.first.len() };
+        self.next_capacity(size).saturating_sub(outgrown)
     }
 
-    /// The memory to take for `needed` bytes.
-    fn capacity_for(&self, needed: usize) -> usize {
-        if needed <= self.joined.capacity() {
-            return self.joined.capacity();
-        }
-        let by_growth = (needed + needed / 2).max(MIN_CAPACITY);
-        match self.expected {
+    /// The bytes of memory that [`Gather::finish`] takes while it joins.
+    #[must_use]
+    pub fn join_size(&self) -> usize {
+        if self.segments.is_empty() { 0 } else { self.len() }
+    }
+
+    /// Whether what was gathered last is large enough to be kept when it is outgrown.
+    fn is_segment(&self) -> bool {
+        self.last.len() >= MAX_TRUSTED_LENGTH / 2
+    }
+
+    /// The capacity that takes the place of, or comes behind, what a piece of `size` bytes does not
+    /// fit in.
+    fn next_capacity(&self, size: usize) -> usize {
+        let (before, needed) = match self.is_segment() {
+            true => (self.len(), size),
+            false => (self.segments_len, self.first.len() + self.last.len() + size),
+        };
+        let expected = self.expected.saturating_sub(before);
+        let by_growth = (needed + self.len() / 2).max(MIN_CAPACITY);
+        match expected {
             expected if expected < needed => by_growth,
             expected if expected <= MAX_TRUSTED_LENGTH => expected,
             expected => by_growth.max(MAX_TRUSTED_LENGTH).min(expected),
@@ -197,24 +222,35 @@ impl Gather {
             self.first = piece;
             return;
         }
-        let capacity = self.capacity_for(self.len() + piece.len());
-        if capacity > self.joined.capacity() {
-            // `reserve` would take more than was charged.
-            let mut joined = BytesMut::with_capacity(capacity);
-            joined.extend_from_slice(&self.joined);
-            self.joined = joined;
+        if self.first.len() + self.last.len() + piece.len() > self.last.capacity() {
+            let next = BytesMut::with_capacity(self.next_capacity(piece.len()));
+            let is_segment = self.is_segment();
+            let last = mem::replace(&mut self.last, next);
+            if is_segment {
+                self.segments_len += last.len();
+                self.segments.push(last);
+            } else {
+                self.last.extend_from_slice(&last);
+            }
         }
         if !self.first.is_empty() {
-            self.joined.extend_from_slice(&self.first);
+            self.last.extend_from_slice(&self.first);
             self.first = Bytes::new();
         }
-        self.joined.extend_from_slice(&piece);
+        self.last.extend_from_slice(&piece);
     }
 
     /// All pieces as one.
     #[must_use]
     pub fn finish(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+        if self.segments.is_empty() {
+            return if self.last.is_empty() { self.first } else { self.last.freeze() };
+        }
+        let mut joined = BytesMut::with_capacity(self.len());
+        for segment in self.segments.into_iter().chain([self.last]) {
+            joined.extend_from_slice(&segment);
+        }
+        joined.freeze()
     }
 }
 
@@ -290,21 +326,28 @@ mod tests {
             Ok::<_, Infallible>(())
         };
         assert_eq!(read(body, &limits(11), charge).await.unwrap(), "onetwothree");
-        assert_eq!(charged, [3, MIN_CAPACITY - 3, 0]);
+        assert_eq!(charged, [3, MIN_CAPACITY - 3, 0, 0]);
     }
 
     #[test]
     fn growth_is_the_memory_that_is_taken() {
-        for expected in [0, 100, 3 << 20] {
+        let sizes = [1, 50, 2000, 600_000, 1_500_000, 900_000, 3, 5_000_000];
+        for expected in [0, 100, 3 << 20, sizes.iter().sum()] {
             let mut gathered = Gather::new(expected);
             let mut taken = 0;
-            for size in [1, 50, 2000, 700_000, 1_500_000, 900_000] {
+            let mut wanted = Vec::new();
+            for (number, size) in (0..).zip(sizes) {
                 taken += gathered.growth(size);
-                gathered.push(Bytes::from(vec![0; size]));
-                let capacity = gathered.first.len() + gathered.joined.capacity();
+                gathered.push(Bytes::from(vec![number; size]));
+                wanted.resize(wanted.len() + size, number);
+                let segments = gathered.segments.iter().map(BytesMut::capacity).sum::<usize>();
+                let capacity = gathered.first.len() + segments + gathered.last.capacity();
                 assert_eq!(capacity, taken, "{expected} {size}");
-                assert!(taken <= (gathered.len() * 3 / 2).max(MAX_TRUSTED_LENGTH));
+                let most = (gathered.len() * 3 / 2).max(MAX_TRUSTED_LENGTH) + MAX_TRUSTED_LENGTH;
+                assert!(taken <= most, "{taken} of {}", gathered.len());
             }
+            assert_eq!(gathered.join_size(), wanted.len());
+            assert!(gathered.finish() == wanted, "{expected}");
         }
     }
 
@@ -348,7 +391,7 @@ mod tests {
         let mut gathered = Gather::new(1 << 30);
         gathered.push(Bytes::from_static(b"one"));
         gathered.push(Bytes::from_static(b"two"));
-        assert!(gathered.joined.capacity() <= MAX_TRUSTED_LENGTH);
+        assert!(gathered.last.capacity() <= MAX_TRUSTED_LENGTH);
         assert_eq!(gathered.finish(), "onetwo");
     }
 }
