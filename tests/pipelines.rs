@@ -1,5 +1,13 @@
 //! The ready-made pipelines: each is loaded, built and run, from OTLP to what can be found.
 
+#![allow(
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails"
+)]
+
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;

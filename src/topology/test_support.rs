@@ -59,6 +59,7 @@ pub(super) enum Step {
     Reject,
     Divide,
     Hang,
+    Panic,
 }
 
 /// Answers attempts by a script; when that is over, takes everything.
@@ -130,6 +131,7 @@ impl Exporter for Scripted {
             Step::Reject => Err(ExportError::Rejected { source: "bad".into() }),
             Step::Divide => Err(ExportError::Divide { source: "too much".into() }),
             Step::Hang => std::future::pending().await,
+            Step::Panic => panic!("as the script says"),
         };
         self.attempts.lock().unwrap().push((times, outcome.is_ok()));
         outcome

@@ -1,8 +1,10 @@
 //! Commits: what was sent to an exporter that buffers, until its next flush.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +71,9 @@ async fn flush(shared: &Shared, finish: &CancellationToken) {
     loop {
         // Only what was sent before the flush begins is covered by it.
         let acks = shared.commits.take();
-        let error = match shared.exporter.flush().await {
+        let flushed = AssertUnwindSafe(shared.exporter.flush()).catch_unwind().await;
+        let panicked = |_| Err(ExportError::Retry { after: None, source: "it panicked".into() });
+        let error = match flushed.unwrap_or_else(panicked) {
             Ok(()) => {
                 acks.into_iter().for_each(|ack| shared.deliver(ack));
                 return;

@@ -1,7 +1,9 @@
 //! One request until it is answered for: attempts, pauses, halving.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
@@ -77,11 +79,14 @@ async fn attempt(shared: &Shared, request: &Request) -> Result<Sent, ExportError
     let limit = shared.settings.timeout;
     let started = Instant::now();
     let sending = async {
-        if limit.is_zero() {
-            return shared.exporter.send(request).await;
-        }
-        match timeout(limit, shared.exporter.send(request)).await {
-            Ok(outcome) => outcome,
+        let sent = AssertUnwindSafe(shared.exporter.send(request)).catch_unwind();
+        let sent = match limit.is_zero() {
+            true => Ok(sent.await),
+            false => timeout(limit, sent).await,
+        };
+        match sent {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(ExportError::Rejected { source: "sending it panicked".into() }),
             Err(_) => Err(retry(format!("no answer within {limit:?}").into())),
         }
     };

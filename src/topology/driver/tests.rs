@@ -85,6 +85,17 @@ async fn refused_request_is_dropped_and_said_to_be() {
 }
 
 #[tokio::test]
+async fn exporter_that_panics_goes_on_with_the_next() {
+    let mut settings = settings();
+    settings.queue.num_consumers = std::num::NonZeroUsize::MIN;
+    let bench = start(Scripted::with([Step::Panic]), settings, false);
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Rejected);
+    assert_eq!(bench.send(&[2]).await.outcome, Outcome::Delivered);
+    let (_, delivered, dropped) = bench.stop().await;
+    assert_eq!((delivered, dropped), (1, vec![("rejected".into(), 1)]));
+}
+
+#[tokio::test]
 async fn partial_success_is_never_sent_again() {
     let bench = start(Scripted::with([Step::TakePartly(1)]), settings(), false);
     assert_eq!(bench.send(&[1, 2, 3]).await.outcome, Outcome::Delivered);
