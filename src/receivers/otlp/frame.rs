@@ -55,7 +55,6 @@ where
     if next(pieces).await?.is_some() {
         return Err(broken("more than one message came in a unary call"));
     }
-    charge.try_grow(message.join_size())?;
     Ok(Message { is_compressed, bytes: message.finish() })
 }
 
