@@ -89,6 +89,7 @@ pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<(), Vec<Diagnostic
 pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     info!(version = env!("CARGO_PKG_VERSION"), "starting");
     for warning in loaded.plan.warnings() {
         warn!(place = ?warning.place().map(ToString::to_string), "{}", warning.message());
@@ -101,10 +102,14 @@ pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
             return Err(error.into());
         }
     };
-    let outcome = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        failure = engine.failure() => Err(failure),
+    let outcome = loop {
+        tokio::select! {
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            failure = engine.failure() => break Err(failure),
+            // By default it would end the process with all that is queued.
+            _ = hangup.recv() => warn!("the configuration is only read at the start"),
+        }
     };
     info!("stopping");
     let ledger = engine.host().ledger.clone();

@@ -1,10 +1,12 @@
 """An agent that cannot start says what is wrong, names it, and ends with a status that is not 0."""
 
+import os
 import pathlib
+import signal
 import socket
 import subprocess
 
-from harness import CATCHMENT, Case, free_port
+from harness import CATCHMENT, Case, free_port, wait_until
 
 CONFIG = """
 receivers:
@@ -56,3 +58,12 @@ class Starting(Case):
             message = self.refusal(command, more=", endpiont: x", exporter="nop: {size: 1}", name="nop, missing")
             for part in ("config.yaml:5:", "endpiont", "endpoint", "config.yaml:7:", "size", "missing"):
                 self.assertIn(part, message)
+
+
+class Running(Case):
+    def test_hangup_does_not_end_it(self):
+        """What is queued must not be lost for a signal that means "reload" elsewhere."""
+        agent = self.agent(None)
+        os.kill(agent.pid, signal.SIGHUP)
+        wait_until(lambda: "the configuration is only read at the start" in agent.log(), "the agent says that it goes on")
+        self.finish(agent)
