@@ -10,6 +10,7 @@ use http_body_util::Full;
 
 use super::super::http_answer::{Refusal, no_answer, retry_after};
 use super::request::{Block, halve};
+use crate::codec::otlp_answer::shortened;
 use crate::codec::remote_write::{Settings, encode};
 use crate::component::{
     ClientAuth, ExportError, Exporter, Lane, Prepared, Rejection, Request, Sent,
@@ -61,22 +62,35 @@ impl RemoteWriteExporter {
     }
 
     /// What the driver shall do (remote-write 1.0, "Retries & Backoff").
-    fn classify(&self, response: &Response<Bytes>) -> Result<Sent, ExportError> {
+    fn classify(&self, block: &Block, response: &Response<Bytes>) -> Result<Sent, ExportError> {
         let status = response.status();
         if status.is_success() {
             return Ok(Sent::DURABLE);
         }
-        let source = Refusal::read(response).into();
+        let refusal = Refusal::read(response);
         if status.is_server_error() || status.as_u16() == 429 {
             let after = retry_after(response.headers(), self.clock.now());
-            return Err(ExportError::Retry { after, source });
+            return Err(ExportError::Retry { after, source: refusal.into() });
         }
         // A receiver refuses a request for one bad sample, and also one that is too large.
         if matches!(status.as_u16(), 400 | 413) {
+            let source = match block.only_series() {
+                Some(series) => RefusedSeries { series: shortened(&series), refusal }.into(),
+                None => refusal.into(),
+            };
             return Err(ExportError::Divide { source });
         }
-        Err(ExportError::Rejected { source })
+        Err(ExportError::Rejected { source: refusal.into() })
     }
+}
+
+/// A series that is refused by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the series {series} is refused")]
+struct RefusedSeries {
+    series: String,
+    #[source]
+    refusal: Refusal,
 }
 
 #[async_trait]
@@ -112,7 +126,7 @@ impl Exporter for RemoteWriteExporter {
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
         let Some(block) = Block::of(request) else { return Ok(Sent::DURABLE) };
         let response = self.post(block.body.clone()).await?;
-        self.classify(&response)
+        self.classify(block, &response)
     }
 
     fn halve(&self, request: Request) -> Result<[Request; 2], Request> {

@@ -1,6 +1,9 @@
 //! What goes over the wire: a compressed `WriteRequest`, and what is needed to halve it.
 
+use std::fmt;
+
 use bytes::Bytes;
+use prost::Message;
 
 use crate::codec::remote_write::{SeriesEnd, Write};
 use crate::component::{Lane, Payload, Request};
@@ -37,6 +40,16 @@ impl Block {
         Some([Self::try_new(first).ok()?, Self::try_new(second).ok()?])
     }
 
+    /// The name and labels of the series, as PromQL writes them; `None` unless it is alone.
+    pub(super) fn only_series(&self) -> Option<String> {
+        if self.series.len() != 1 {
+            return None;
+        }
+        let message = snap::raw::Decoder::new().decompress_vec(&self.body).ok()?;
+        let series = WriteRequest::decode(message.as_slice()).ok()?.timeseries.pop()?;
+        Some(series.to_string())
+    }
+
     /// The request of this block.
     pub(super) fn into_request(self, lane: Lane, parts: Parts) -> Request {
         Request {
@@ -54,6 +67,43 @@ impl Block {
             Payload::Native(native) => native.downcast_ref(),
             Payload::Bytes(_) | Payload::Batch(_) => None,
         }
+    }
+}
+
+/// As much of the message as is told of a refused series.
+#[derive(Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    timeseries: Vec<Series>,
+}
+
+#[derive(Message)]
+struct Series {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+}
+
+#[derive(Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+/// As PromQL selects it: `name{label="value"}`.
+impl fmt::Display for Series {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_name = |label: &&Label| label.name == "__name__";
+        if let Some(name) = self.labels.iter().find(is_name) {
+            formatter.write_str(&name.value)?;
+        }
+        formatter.write_str("{")?;
+        for (index, label) in self.labels.iter().filter(|label| !is_name(label)).enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(formatter, "{separator}{}={:?}", label.name, label.value)?;
+        }
+        formatter.write_str("}")
     }
 }
 

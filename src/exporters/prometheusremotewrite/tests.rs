@@ -18,7 +18,7 @@ use crate::codec::remote_write::Settings;
 use crate::component::{ExportError, Exporter, Lane, Prepared, Sent};
 use crate::data::{Batch, Context, DoorLimits, Signal};
 use crate::net::{Body, Client, ClientOptions};
-use crate::telemetry::Clock;
+use crate::telemetry::{Clock, with_causes};
 
 fn batch(num_points: u64) -> Batch {
     let points = (0..num_points).map(|number| NumberDataPoint {
@@ -96,7 +96,10 @@ async fn statuses_are_classified_as_the_protocol_says() {
             ExportError::Retry { .. } => panic!("{status}: no Retry-After was sent"),
         };
         assert!(is_right, "{status}: {source}");
-        assert!(source.to_string().ends_with(": out of order sample"), "{source}");
+        let told = with_causes(&*source);
+        assert!(told.ends_with(": out of order sample"), "{told}");
+        let names_series = told.starts_with("the series g{n=\"0\"} is refused: ");
+        assert_eq!(names_series, status == 400 || status == 413, "{told}");
         assert_eq!(server.seen().len(), 1);
     }
 }
