@@ -6,6 +6,7 @@
 //! | `GET /api/v1/logs/histogram` | counts records over time | `service::api` |
 //! | `GET /api/v1/logs/fields` | names of fields | `service::api` |
 //! | `GET /api/v1/logs/fields/{name}/values` | values of a field | `service::api` |
+//! | `GET /api/v1/logs/tail` | streams new records | `service::api` |
 //! | `GET /api/v1/openapi.json` | describes these | `service::api` |
 //! | `GET /metrics` | the agent's own metrics, Prometheus text | `service::telemetry::metrics` |
 //! | `GET /debug/ledger` | the accounts of records | both |
@@ -13,11 +14,16 @@
 mod own;
 mod params;
 mod record;
+mod records;
 mod search;
 mod server;
+mod tail;
 mod times;
 
+pub use params::ApiError;
+pub use records::{FindError, find};
 pub use server::{ServeError, Servers, Sources, serve};
+pub use times::{EXPECTED as EXPECTED_TIME, parse as parse_time};
 
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,15 @@ use crate::net::{Body, json};
 /// Why a request is not answered as asked; told as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct ApiError {
-    pub(super) status: StatusCode,
+pub struct ApiError {
+    /// The status that says so.
+    pub status: StatusCode,
     /// What is wrong, and what was expected.
-    pub(super) message: String,
+    pub message: String,
     /// The parameter that is wrong, if it is one.
-    pub(super) parameter: Option<&'static str>,
+    pub parameter: Option<&'static str>,
     /// The character of the parameter's value at which it goes wrong, counted from 0.
-    pub(super) position: Option<usize>,
+    pub position: Option<usize>,
 }
 
 #[derive(Serialize)]

@@ -11,19 +11,15 @@ use tracing::warn;
 
 use super::params::{ApiError, read};
 use super::record::{self, SEVERITIES};
+use super::records::RecordsRequest;
+use super::tail::MAX_TAILS;
 use super::times;
 use crate::net::{Body, json, with_type};
 use crate::query;
-use crate::storage::logindex::{Filter, Hit, LogIndex, LogIndexError, Order, Search, Snapshot};
-
-/// Records that are answered where `limit` is not given.
-const DEFAULT_LIMIT: usize = 100;
+use crate::storage::logindex::{Filter, LogIndex, LogIndexError, Order, Search, Snapshot};
 
 /// The most records that one request is answered with, or that fields and values are counted over.
-const MAX_LIMIT: usize = 10_000;
-
-/// The most records of one time that a cursor steps over.
-const MAX_SAME_TIME: usize = 100_000;
+pub(super) const MAX_LIMIT: usize = 10_000;
 
 /// Buckets of a histogram where `buckets` is not given.
 const DEFAULT_BUCKETS: usize = 60;
@@ -44,36 +40,20 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 pub(super) struct Searcher {
     indexes: Vec<Arc<LogIndex>>,
     permits: Semaphore,
+    /// Tails that may still be opened.
+    pub(super) tails: Arc<Semaphore>,
 }
 
 impl Searcher {
-    pub(super) const fn new(indexes: Vec<Arc<LogIndex>>) -> Self {
-        Self { indexes, permits: Semaphore::const_new(MAX_SEARCHES) }
+    pub(super) fn new(indexes: Vec<Arc<LogIndex>>) -> Self {
+        let tails = Arc::new(Semaphore::new(MAX_TAILS));
+        Self { indexes, permits: Semaphore::const_new(MAX_SEARCHES), tails }
     }
 
     /// Answers `GET /api/v1/logs/search`.
     pub(super) async fn records(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
-        let started = Instant::now();
-        let [query, start, end, limit, sort, cursor] =
-            read(query, ["query", "start", "end", "limit", "sort", "cursor"])?;
-        let limit = number("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let mut search = searched(query, start, end)?;
-        search.order = order(sort.as_deref())?;
-        let cursor = cursor.map(|text| Cursor::read(&text)).transpose()?;
-        if let Some(cursor) = cursor {
-            cursor.narrow(&mut search);
-        }
-        let num_shown = cursor.map_or(0, |cursor| cursor.num_shown);
-        // One more tells whether there are more.
-        search.limit = num_shown + limit + 1;
-        let run = move |snapshots| {
-            let mut hits = query::search(snapshots, &search)?;
-            let is_shown = |hit: &&Hit| cursor.is_some_and(|cursor| hit.time == cursor.time);
-            let num_repeated = hits.iter().take(num_shown).take_while(is_shown).count();
-            hits.drain(..num_repeated);
-            Ok(render(&hits, limit, cursor, started))
-        };
-        let text = self.run(run).await?;
+        let request = RecordsRequest::read(query)?;
+        let text = self.run(move |snapshots| request.answer(snapshots)).await?;
         let content_type = HeaderValue::from_static("application/json");
         Ok(with_type(StatusCode::OK, content_type, Body::from(text)))
     }
@@ -134,18 +114,23 @@ impl Searcher {
         Ok(json(StatusCode::OK, &self.run(run).await?))
     }
 
-    /// Runs a search on a thread of its own.
+    /// Runs a search over what there is now.
     async fn run<T: Send + 'static>(
         &self,
         run: impl FnOnce(Vec<Snapshot>) -> Result<T, LogIndexError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.compute(|indexes| run(indexes.iter().map(|index| index.snapshot()).collect())).await
+    }
+
+    /// Works on the indexes in a thread of its own.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&[Arc<LogIndex>]) -> Result<T, LogIndexError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
         let _permit = self.permits.acquire().await.map_err(closed)?;
         let indexes = self.indexes.clone();
-        let running = tokio::task::spawn_blocking(move || {
-            run(indexes.iter().map(|index| index.snapshot()).collect())
-        });
-        match running.await {
+        match tokio::task::spawn_blocking(move || work(&indexes)).await {
             Ok(result) => result.map_err(|error| failed(&error)),
             Err(error) => {
                 warn!(%error, "a search panicked");
@@ -156,7 +141,7 @@ impl Searcher {
 }
 
 /// What is looked for, at most [`MAX_LIMIT`] records.
-fn searched(
+pub(super) fn searched(
     query: Option<String>,
     start: Option<String>,
     end: Option<String>,
@@ -183,54 +168,7 @@ fn searched(
     Ok(Search { filter, time: start..end, order: Order::default(), limit: MAX_LIMIT, deadline })
 }
 
-fn order(sort: Option<&str>) -> Result<Order, ApiError> {
-    match sort {
-        None | Some("newest") => Ok(Order::NewestFirst),
-        Some("oldest") => Ok(Order::OldestFirst),
-        Some(other) => {
-            let message = format!("`sort` is `{other}`, expected `newest` or `oldest`");
-            Err(ApiError::parameter("sort", message))
-        }
-    }
-}
-
-/// Where an answer ended: the time of its last record, and how many of that time were shown.
-#[derive(Clone, Copy)]
-struct Cursor {
-    time: i64,
-    num_shown: usize,
-}
-
-impl Cursor {
-    fn read(text: &str) -> Result<Self, ApiError> {
-        let read = text.split_once('_').and_then(|(time, num_shown)| {
-            let num_shown = num_shown.parse().ok().filter(|count| *count <= MAX_SAME_TIME)?;
-            Some(Self { time: time.parse().ok()?, num_shown })
-        });
-        let message = "`cursor` is none that was answered as `next`";
-        read.ok_or_else(|| ApiError::parameter("cursor", message))
-    }
-
-    /// What comes after the cursor, and what is at its very time.
-    fn narrow(self, search: &mut Search) {
-        let time = &mut search.time;
-        match search.order {
-            Order::NewestFirst => time.end = time.end.min(self.time.saturating_add(1)),
-            Order::OldestFirst => time.start = time.start.max(self.time),
-        }
-    }
-
-    /// The cursor after `hits`, which came after the cursor `before`.
-    fn after(hits: &[Hit], before: Option<Self>) -> Option<Self> {
-        let time = hits.last()?.time;
-        let num_new = hits.iter().rev().take_while(|hit| hit.time == time).count();
-        let num_before = before.filter(|before| before.time == time && num_new == hits.len());
-        let num_shown = num_new + num_before.map_or(0, |before| before.num_shown);
-        Some(Self { time, num_shown })
-    }
-}
-
-fn number(
+pub(super) fn number(
     name: &'static str,
     text: Option<String>,
     default: usize,
@@ -244,26 +182,6 @@ fn number(
         let message = format!("`{name}` is `{text}`, expected a number from 1 to {max}");
         ApiError::parameter(name, message)
     })
-}
-
-fn render(hits: &[Hit], limit: usize, before: Option<Cursor>, started: Instant) -> String {
-    let mut text = String::from("{\"hits\":[");
-    let shown = hits.get(..limit).unwrap_or(hits);
-    let num_hits = shown.len();
-    for (index, hit) in shown.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        record::push(hit, &mut text);
-    }
-    let has_more = hits.len() > limit;
-    let elapsed_ms = started.elapsed().as_micros().div_ceil(1000);
-    text.push_str(&format!("],\"num_hits\":{num_hits},\"has_more\":{has_more},"));
-    if let Some(next) = Cursor::after(shown, before).filter(|_| has_more) {
-        text.push_str(&format!("\"next\":\"{}_{}\",", next.time, next.num_shown));
-    }
-    text.push_str(&format!("\"elapsed_ms\":{elapsed_ms}}}"));
-    text
 }
 
 fn failed(error: &LogIndexError) -> ApiError {

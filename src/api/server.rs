@@ -128,6 +128,7 @@ pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, Ser
             ledger: sources.ledger.clone(),
             hosts: vec![api.endpoint.host().to_owned()],
             auth,
+            stop: servers.stop.clone(),
         };
         servers.api_addr = Some(servers.listen("service::api", &api.endpoint, surface)?);
     }
@@ -138,6 +139,7 @@ pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, Ser
             ledger: sources.ledger.clone(),
             hosts: vec![endpoint.host().to_owned()],
             auth: None,
+            stop: servers.stop.clone(),
         };
         let addr = servers.listen("service::telemetry::metrics", &endpoint, surface)?;
         servers.metrics_addrs.push(addr);
@@ -186,6 +188,8 @@ struct Surface {
     /// Names by which clients may call this server, besides addresses and `localhost`.
     hosts: Vec<String>,
     auth: Option<Arc<dyn ServerAuth>>,
+    /// Ends what would go on without end.
+    stop: CancellationToken,
 }
 
 impl Surface {
@@ -241,6 +245,7 @@ impl Surface {
             Target::Records(searcher) => searcher.records(query).await,
             Target::Histogram(searcher) => searcher.histogram(query).await,
             Target::Fields(searcher) => searcher.fields(query).await,
+            Target::Tail(searcher) => searcher.tail(query, &self.stop).await,
             // In a path a plus is a plus.
             Target::Values(searcher, name) => match decoded(&name.replace('+', "%2B")) {
                 Ok(name) => searcher.values(name, query).await,
@@ -268,6 +273,7 @@ impl Surface {
             "search" => Some(Target::Records(searcher)),
             "histogram" => Some(Target::Histogram(searcher)),
             "fields" => Some(Target::Fields(searcher)),
+            "tail" => Some(Target::Tail(searcher)),
             rest => {
                 let name = rest.strip_prefix("fields/")?.strip_suffix("/values")?;
                 Some(Target::Values(searcher, name)).filter(|_| !name.is_empty())
@@ -281,6 +287,7 @@ enum Target<'a> {
     Records(&'a Searcher),
     Histogram(&'a Searcher),
     Fields(&'a Searcher),
+    Tail(&'a Searcher),
     Values(&'a Searcher, &'a str),
     OpenApi,
     Metrics,

@@ -13,12 +13,12 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use super::{ServeError, Servers, Sources, serve};
 use crate::config::{Api, Endpoint, Optional, Settings};
-use crate::data::{Batch, Context, DoorLimits, Signal};
+use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::storage::logindex::{Detail, LogIndex, Settings as IndexSettings};
 
 const START: u64 = 1_795_532_400_000_000_000;
@@ -69,6 +69,11 @@ fn requests() -> Bytes {
     ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec().into()
 }
 
+fn batch(requests: Bytes) -> Batch {
+    let context = Arc::new(Context::default());
+    Batch::try_new(Signal::Logs, requests, context, &DoorLimits::default()).unwrap().batch
+}
+
 fn index(directory: &Path) -> Arc<LogIndex> {
     let index = LogIndex::open(IndexSettings {
         directory: directory.to_owned(),
@@ -78,20 +83,22 @@ fn index(directory: &Path) -> Arc<LogIndex> {
         max_age: None,
         max_size_bytes: None,
     });
-    let context = Arc::new(Context::default());
-    let batch = Batch::try_new(Signal::Logs, requests(), context, &DoorLimits::default());
     let index = index.unwrap();
-    index.try_add(&batch.unwrap().batch, Box::new(())).unwrap();
+    index.try_add(&batch(requests()), Box::new(())).unwrap();
     Arc::new(index)
 }
 
 async fn servers(directory: &Path) -> Servers {
+    serve_indexes([index(directory)]).await
+}
+
+async fn serve_indexes<const N: usize>(indexes: [Arc<LogIndex>; N]) -> Servers {
     let mut settings = Settings::default();
     let endpoint = Endpoint::new("127.0.0.1", 0);
     settings.api = Optional::from(Some(Api { endpoint: endpoint.clone(), auth: None }));
     settings.telemetry.metrics.address = Some(endpoint);
-    let handles: [Arc<dyn std::any::Any + Send + Sync>; 2] =
-        [Arc::new("no index"), index(directory)];
+    let mut handles: Vec<Arc<dyn std::any::Any + Send + Sync>> = vec![Arc::new("no index")];
+    handles.extend(indexes.map(|index| index as _));
     let sources = Sources::default().with_handles(handles);
     serve(&settings, sources).await.unwrap()
 }
@@ -225,7 +232,10 @@ async fn description_names_what_is_answered() {
     let addr = servers.api_addr().unwrap();
     let (status, description) = get(addr, "/api/v1/openapi.json").await;
     assert_eq!(status, 200);
-    for path in description["paths"].as_object().unwrap().keys() {
+    let paths = description["paths"].as_object().unwrap();
+    assert!(paths.contains_key("/api/v1/logs/tail"));
+    // The tail does not end, and has its own tests.
+    for path in paths.keys().filter(|path| *path != "/api/v1/logs/tail") {
         let target = format!("{path}?start=1&end=2").replace("{name}", "severity");
         assert_eq!(get(addr, &target).await.0, 200, "{path}");
     }
@@ -297,4 +307,121 @@ async fn taken_address_is_named() {
     let Err(error) = serve(&settings, Sources::default()).await else { panic!("it was bound") };
     assert!(matches!(error, ServeError::Bind { .. }));
     assert!(error.to_string().contains(&endpoint.to_string()));
+}
+
+/// One record of a time with a body.
+fn request(time: u64, body: &str) -> Batch {
+    let record = LogRecord { time_unix_nano: time, body: text(body), ..LogRecord::default() };
+    let scope_logs = ScopeLogs { log_records: vec![record], ..ScopeLogs::default() };
+    let resource_logs = ResourceLogs { scope_logs: vec![scope_logs], ..ResourceLogs::default() };
+    batch(ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec().into())
+}
+
+/// The lines of a tail that is open.
+struct Tail(BufReader<TcpStream>);
+
+impl Tail {
+    async fn open(addr: SocketAddr, target: &str) -> Self {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        // So the lines come as they are, not in chunks.
+        let request = format!("GET {target} HTTP/1.0\r\nhost: {addr}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut tail = Self(BufReader::new(stream));
+        assert_eq!(tail.text().await, "HTTP/1.0 200 OK\r\n");
+        while tail.text().await != "\r\n" {}
+        tail
+    }
+
+    async fn text(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line);
+        tokio::time::timeout(Duration::from_secs(20), read).await.unwrap().unwrap();
+        line
+    }
+
+    async fn line(&mut self) -> Value {
+        serde_json::from_str(&self.text().await).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn tail_has_every_new_match_once_in_the_order_of_arrival() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = index(folder.path());
+    let servers = serve_indexes([Arc::clone(&index)]).await;
+    let addr = servers.api_addr().unwrap();
+    let mut tail = Tail::open(addr, "/api/v1/logs/tail?query=wanted").await;
+    let second = 1_000_000_000;
+    for (time, body) in
+        [(START + 9 * second, "wanted 1"), (START, "other"), (START - 9 * second, "wanted 2, late")]
+    {
+        index.try_add(&request(time, body), Box::new(())).unwrap();
+    }
+    let lines = [tail.line().await, tail.line().await];
+    index.commit(Time::from_unix_nanos(START)).await.unwrap().unwrap();
+    index.try_add(&request(START, "wanted 3"), Box::new(())).unwrap();
+    let last = tail.line().await;
+    assert_eq!(last["body"], "wanted 3");
+    // The same JSON as that of a search.
+    let (_, found) = get(addr, "/api/v1/logs/search?query=wanted").await;
+    assert_eq!(found["hits"], json!([lines[0], last, lines[1]]));
+    servers.stop().await;
+    assert_eq!(tail.text().await, "", "it ends with the server");
+}
+
+#[tokio::test]
+async fn tail_begins_with_the_past_and_misses_nothing_after_it() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let indexes = folders.each_ref().map(|folder| index(folder.path()));
+    indexes[0].commit(Time::from_unix_nanos(START)).await.unwrap().unwrap();
+    let servers = serve_indexes(indexes.clone()).await;
+    let addr = servers.api_addr().unwrap();
+    let target = "/api/v1/logs/tail?start=2026-11-24T15:00:01Z";
+    let mut tail = Tail::open(addr, target).await;
+    for index in &indexes {
+        index.try_add(&request(START, "late"), Box::new(())).unwrap();
+    }
+    let mut bodies = Vec::new();
+    for _ in 0..6 {
+        bodies.push(tail.line().await["body"].as_str().unwrap().to_owned());
+    }
+    let [refused, reset] = ["connection refused by 10.0.0.1", "connection \"reset\""];
+    assert_eq!(bodies, [refused, refused, reset, reset, "late", "late"]);
+    for (target, parameter) in [("query=a+OR", "query"), ("start=soon", "start")] {
+        let (status, answer) = get(addr, &format!("/api/v1/logs/tail?{target}")).await;
+        assert_eq!((status, &answer["error"]["parameter"]), (400, &json!(parameter)));
+    }
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn tails_are_limited_and_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let mut tails = Vec::new();
+    for _ in 0..super::tail::MAX_TAILS {
+        tails.push(Tail::open(addr, "/api/v1/logs/tail").await);
+    }
+    let (status, answer) = get(addr, "/api/v1/logs/tail").await;
+    assert_eq!(status, 429);
+    assert_eq!(answer["error"]["message"], "16 tails are open, and no more may be");
+    let evil = ask(addr, "GET", "/api/v1/logs/tail", "origin: https://evil.example\r\n").await;
+    assert_eq!(evil.0, 403);
+    // That a client is gone is seen a moment later.
+    tails.clear();
+    while ask_status(addr, "/api/v1/logs/tail").await == 429 {
+        tokio::task::yield_now().await;
+    }
+    servers.stop().await;
+}
+
+/// The status of an answer that may have no end.
+async fn ask_status(addr: SocketAddr, target: &str) -> u16 {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).await.unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
 }

@@ -4,13 +4,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// What a time may look like.
-pub(super) const EXPECTED: &str = "a time: RFC 3339 (`2026-11-24T15:00:00Z`), or Unix time in seconds, milliseconds or nanoseconds";
+pub const EXPECTED: &str = "a time: RFC 3339 (`2026-11-24T15:00:00Z`), or Unix time in seconds, milliseconds or nanoseconds";
 
 /// Reads a time as Unix nanoseconds.
 ///
 /// Whole numbers are seconds, milliseconds, microseconds or nanoseconds by their size, so that any
 /// time from 1973 to 5138 can be told in each.
-pub(super) fn parse(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<i64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
     if is_number && !text.get(1..).is_some_and(|rest| rest.contains('-')) {
         return number(text);

@@ -5,7 +5,9 @@ mod config_args;
 mod load;
 mod print_config;
 mod run;
+mod search;
 mod validate;
+mod values;
 
 use std::io::{self, Write as _};
 
@@ -29,6 +31,7 @@ enum Command {
     PrintConfig(print_config::PrintConfig),
     Components(components::Components),
     Load(Box<load::Load>),
+    Search(Box<search::Search>),
 }
 
 impl Cli {
@@ -44,6 +47,7 @@ impl Cli {
             Command::PrintConfig(print_config) => print_config.run(),
             Command::Components(components) => components.run(),
             Command::Load(load) => load.run(),
+            Command::Search(search) => search.run(),
         }
     }
 }

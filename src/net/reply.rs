@@ -1,19 +1,23 @@
 //! Answers: the body type of our servers, small responses, and who may ask for more than status.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::{BoxStream, StreamExt as _};
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
-/// The body of a response: one piece of data and, for gRPC, trailers.
-#[derive(Clone, Debug, Default)]
+/// The body of a response: one piece of data and, for gRPC, trailers; or pieces as they come.
+#[derive(Default)]
 pub struct Body {
     data: Option<Bytes>,
+    pieces: Option<BoxStream<'static, Bytes>>,
     trailers: Option<Box<HeaderMap>>,
 }
 
@@ -21,7 +25,13 @@ impl Body {
     /// No data.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { data: None, trailers: None }
+        Self { data: None, pieces: None, trailers: None }
+    }
+
+    /// Pieces that are asked for one by one, as the client takes them; none may be empty.
+    #[must_use]
+    pub fn streamed(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self { pieces: Some(pieces.boxed()), ..Self::empty() }
     }
 
     /// Data and then trailers.
@@ -30,16 +40,26 @@ impl Body {
         Self { trailers: Some(Box::new(trailers)), ..Self::from(data) }
     }
 
-    /// Size of the data in bytes.
+    /// Size of the data in bytes, as far as it is known.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.data.as_ref().map_or(0, Bytes::len)
     }
 }
 
+impl fmt::Debug for Body {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Body")
+            .field("data", &self.data)
+            .field("is_streamed", &self.pieces.is_some())
+            .field("trailers", &self.trailers)
+            .finish()
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(data: Bytes) -> Self {
-        Self { data: Some(data).filter(|data| !data.is_empty()), trailers: None }
+        Self { data: Some(data).filter(|data| !data.is_empty()), ..Self::empty() }
     }
 }
 
@@ -61,19 +81,25 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some(pieces) = &mut self.pieces {
+            return pieces.poll_next_unpin(context).map(|piece| piece.map(Frame::data).map(Ok));
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
+        self.data.is_none() && self.pieces.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.pieces.is_some() {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(self.size_bytes() as u64)
     }
 }

@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use http::{HeaderName, HeaderValue};
 
+use crate::cli::values::{duration, header};
 use crate::codec::compress::Compression;
-use crate::config;
 use crate::data::Signal;
 
 const MAX_BATCH: u64 = 100_000;
@@ -206,16 +206,6 @@ impl From<CompressionName> for Compression {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let is_bare = text.parse::<f64>().is_ok_and(|number| number != 0.0);
-    if is_bare {
-        return Err("a unit is missing, as in `10s` or `500ms`".to_owned());
-    }
-    let duration: config::Duration =
-        text.parse().map_err(|error: config::DurationError| error.to_string())?;
-    Ok(duration.get())
-}
-
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
@@ -223,39 +213,15 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once('=').ok_or("`name=value` is needed")?;
-    let name = name.trim().parse().map_err(|_| format!("`{name}` is not a header's name"))?;
-    let value = value.trim().parse().map_err(|_| "the value has characters that headers cannot")?;
-    Ok((name, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert!(duration("10").unwrap_err().contains("unit"));
-        assert!(duration("soon").is_err());
-    }
 
     #[test]
     fn rates_are_positive() {
         assert_eq!(rate("2.5e3"), Ok(2500.0));
         for wrong in ["0", "-1", "inf", "NaN", "x"] {
             assert!(rate(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn headers_are_names_with_values() {
-        let (name, value) = header("X-Key = a=b").unwrap();
-        assert_eq!((name.as_str(), value.as_bytes()), ("x-key", b"a=b".as_slice()));
-        for wrong in ["x", "x y=1", "x=\u{1}"] {
-            assert!(header(wrong).is_err(), "{wrong}");
         }
     }
 }

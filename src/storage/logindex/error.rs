@@ -35,6 +35,12 @@ pub enum LogIndexError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A folder is not that of a log index.
+    #[error("`{}` is not the folder of a log index", path.display())]
+    NotAnIndex {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file was written by a later version.
     #[error("`{}` has version {found}, at most {known} is known", path.display())]
     Version {

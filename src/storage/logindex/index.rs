@@ -15,10 +15,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::error::LogIndexError;
+use super::follow::{Feed, Follower};
 use super::manifest::{leave_out, list_windows, open_directory};
 use super::schema::Detail;
 use super::search::{Snapshot, Source};
-use super::window::{Opened, Window};
+use super::window::{Access, Opened, Window};
 use super::worker::Worker;
 use crate::data::{Batch, Time};
 
@@ -67,6 +68,7 @@ pub(crate) struct State {
     pub(crate) windows: Vec<Listed>,
     pub(crate) tail: VecDeque<Arc<Entry>>,
     pub(crate) tail_bytes: usize,
+    pub(crate) feed: Feed,
     /// The sequence of the entry that was added last.
     pub(crate) last_sequence: u64,
     pub(crate) commits: Vec<CommitWanted>,
@@ -119,6 +121,12 @@ pub(crate) struct Entry {
     _charge: Box<dyn Any + Send + Sync>,
 }
 
+impl Entry {
+    pub(crate) fn num_records(&self) -> u64 {
+        self.batch.num_records() as u64
+    }
+}
+
 /// A batch that was not taken since the tail is full.
 #[derive(Debug)]
 pub struct Full;
@@ -133,7 +141,7 @@ impl LogIndex {
         open_directory(&settings.directory)?;
         let mut state = State::default();
         for (folder, manifest) in list_windows(&settings.directory)? {
-            match Window::load(folder.clone(), manifest) {
+            match Window::load(folder.clone(), manifest, Access::Own) {
                 Ok(window) => {
                     state.windows.push(Listed { window: Arc::new(window), held: None });
                 }
@@ -186,8 +194,9 @@ impl LogIndex {
         state.last_sequence += 1;
         state.tail_bytes += batch.size_bytes();
         let sequence = state.last_sequence;
-        let entry = Entry { sequence, key, batch: batch.clone(), _charge: charge };
-        state.tail.push_back(Arc::new(entry));
+        let entry = Arc::new(Entry { sequence, key, batch: batch.clone(), _charge: charge });
+        state.feed.push(&entry, self.shared.settings.memory_bytes);
+        state.tail.push_back(entry);
         drop(state);
         self.shared.work.notify_one();
         Ok(())
@@ -237,8 +246,19 @@ impl LogIndex {
     /// What can be searched now: it stays as it is while more is added and committed.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_of(&mut self.shared.state())
+    }
+
+    /// What can be searched now, and a follower who sees everything after that. `wake` is notified
+    /// whenever there may be something to see.
+    #[must_use]
+    pub fn follow(&self, wake: Arc<Notify>) -> (Snapshot, Follower) {
         let mut state = self.shared.state();
-        let state = &mut *state;
+        let id = state.feed.enter(wake);
+        (self.snapshot_of(&mut state), Follower::new(Arc::clone(&self.shared), id))
+    }
+
+    fn snapshot_of(&self, state: &mut State) -> Snapshot {
         for listed in state.windows.iter_mut().filter(|listed| listed.held.is_none()) {
             let manifest = &listed.window.manifest;
             let is_fed = state.tail.iter().any(|entry| {
@@ -251,7 +271,8 @@ impl LogIndex {
         }
         let shared = &self.shared;
         let windows = state.windows.iter();
-        let committed = windows.map(|listed| Source::window(listed.clone(), Arc::clone(shared)));
+        let committed =
+            windows.map(|listed| Source::window(listed.clone(), Some(Arc::clone(shared))));
         let tail = Source::tail(state.tail.iter().cloned().collect());
         Snapshot { sources: committed.chain([tail]).collect() }
     }
@@ -261,6 +282,13 @@ impl LogIndex {
     pub fn num_committed(&self) -> u64 {
         let state = self.shared.state();
         state.windows.iter().map(|listed| listed.window.payload().num_records).sum()
+    }
+}
+
+#[cfg(test)]
+impl LogIndex {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 

@@ -147,21 +147,37 @@ pub(crate) fn open_directory(directory: &Path) -> Result<(), LogIndexError> {
     }
 }
 
+/// Checks that a folder is that of a log index.
+pub(crate) fn check_directory(directory: &Path) -> Result<(), LogIndexError> {
+    let path = directory.join(ROOT_FILE);
+    match read_json::<RootManifest>(&path)? {
+        Some(manifest) => check(&path, manifest.magic == ROOT_MAGIC, manifest.version),
+        None => Err(LogIndexError::NotAnIndex { path: directory.to_owned() }),
+    }
+}
+
+/// The folders of all windows of a directory, and such as never became one.
+pub(crate) fn window_folders(directory: &Path) -> Result<Vec<PathBuf>, LogIndexError> {
+    let mut windows = Vec::new();
+    for tenant in folders(directory)? {
+        windows.extend(folders(&tenant)?);
+    }
+    Ok(windows)
+}
+
 /// All windows of a directory, earliest first; removes folders that never became one.
 pub(crate) fn list_windows(
     directory: &Path,
 ) -> Result<Vec<(PathBuf, WindowManifest)>, LogIndexError> {
     let mut windows = Vec::new();
-    for tenant in folders(directory)? {
-        for folder in folders(&tenant)? {
-            match WindowManifest::read(&folder) {
-                Ok(Some(manifest)) => windows.push((folder, manifest)),
-                Ok(None) => {
-                    fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
-                }
-                Err(error @ LogIndexError::Damaged { .. }) => leave_out(&folder, &error),
-                Err(error) => return Err(error),
+    for folder in window_folders(directory)? {
+        match WindowManifest::read(&folder) {
+            Ok(Some(manifest)) => windows.push((folder, manifest)),
+            Ok(None) => {
+                fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
             }
+            Err(error @ LogIndexError::Damaged { .. }) => leave_out(&folder, &error),
+            Err(error) => return Err(error),
         }
     }
     windows.sort_by_key(|(_, manifest)| (manifest.start, manifest.number));

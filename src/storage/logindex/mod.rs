@@ -3,9 +3,11 @@
 //! One tantivy index per tenant and window of arrival time (`manifest` shows the folders); the
 //! stored document is the record's own OTLP bytes. What is not committed yet is scanned.
 
+mod at_rest;
 mod envelopes;
 mod error;
 mod filter;
+mod follow;
 mod index;
 mod manifest;
 mod plan;
@@ -20,8 +22,10 @@ mod words;
 mod worker;
 mod writer;
 
+pub use at_rest::{AtRest, read_at_rest};
 pub use error::LogIndexError;
 pub use filter::{FieldName, Filter, Limit, Row, Test, Wanted};
+pub use follow::{Followed, Follower, Unread};
 pub use index::{Committed, Full, LogIndex, Settings};
 pub use record::{Envelope, Found, is_match, severity};
 pub use schema::Detail;

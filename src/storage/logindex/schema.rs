@@ -108,10 +108,14 @@ impl Fields {
 
 /// Opens an index of this schema.
 pub(crate) fn open_index(path: &Path, detail: Detail) -> tantivy::Result<Index> {
-    let mut index = Index::open_in_dir(path)?;
+    Ok(prepare(Index::open_in_dir(path)?, detail))
+}
+
+/// Gives an index of this schema what it needs to be read and written.
+pub(crate) fn prepare(mut index: Index, detail: Detail) -> Index {
     index.set_tokenizers(tokenizers(detail));
     index.register_plugin(Arc::new(RecordsPlugin));
-    Ok(index)
+    index
 }
 
 /// The tokenizers that an index of this schema needs.

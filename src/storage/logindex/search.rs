@@ -56,18 +56,33 @@ pub struct Seen {
     pub severity: u8,
 }
 
+impl Hit {
+    /// The record `encoded`, which is a part of `chunk`.
+    pub(crate) fn new(time: i64, envelope: &Arc<Envelope>, chunk: &Bytes, encoded: &[u8]) -> Self {
+        let envelope = Arc::clone(envelope);
+        Self { time, found: Found { envelope, encoded: chunk.slice_ref(encoded) } }
+    }
+}
+
 /// What a log index held at one moment.
+#[derive(Clone)]
 pub struct Snapshot {
     pub(crate) sources: Vec<Source>,
 }
 
 /// A part of what can be searched.
+#[derive(Clone)]
 pub struct Source {
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
-    Window { listed: Listed, shared: Arc<Shared> },
+    /// Without `shared` it is not one of a log index that is open.
+    Window {
+        listed: Listed,
+        shared: Option<Arc<Shared>>,
+    },
     Tail(Vec<Arc<Entry>>),
 }
 
@@ -87,7 +102,9 @@ impl Source {
     /// Fails when files cannot be read or the search takes too long.
     pub fn visit(&self, search: &Search, each: &mut dyn FnMut(Seen)) -> Result<(), LogIndexError> {
         match &self.kind {
-            Kind::Window { listed, shared } => visit_window(&*open(listed, shared)?, search, each),
+            Kind::Window { listed, shared } => {
+                visit_window(&*open(listed, shared.as_deref())?, search, each)
+            }
             Kind::Tail(entries) => scan_tail(entries, search, |time, _, record, _| {
                 let severity = severity(record.severity_number(), record.severity_text());
                 each(Seen { time, severity });
@@ -95,7 +112,7 @@ impl Source {
         }
     }
 
-    pub(crate) const fn window(listed: Listed, shared: Arc<Shared>) -> Self {
+    pub(crate) const fn window(listed: Listed, shared: Option<Arc<Shared>>) -> Self {
         Self { kind: Kind::Window { listed, shared } }
     }
 
@@ -125,7 +142,7 @@ impl Source {
     pub fn search(&self, search: &Search, floor: Option<i64>) -> Result<Vec<Hit>, LogIndexError> {
         match &self.kind {
             Kind::Window { listed, shared } => {
-                let opened = open(listed, shared)?;
+                let opened = open(listed, shared.as_deref())?;
                 let mut top = Top::new(search.order, search.limit, floor);
                 search_window(&opened, search, &mut top)?;
                 read_all(&opened, top.finish())
@@ -135,10 +152,11 @@ impl Source {
     }
 }
 
-fn open(listed: &Listed, shared: &Shared) -> Result<Arc<Opened>, LogIndexError> {
-    match &listed.held {
-        Some(opened) => Ok(Arc::clone(opened)),
-        None => shared.open(&listed.window),
+fn open(listed: &Listed, shared: Option<&Shared>) -> Result<Arc<Opened>, LogIndexError> {
+    match (&listed.held, shared) {
+        (Some(opened), _) => Ok(Arc::clone(opened)),
+        (None, Some(shared)) => shared.open(&listed.window),
+        (None, None) => listed.window.open(),
     }
 }
 

@@ -1,24 +1,38 @@
 //! One window's index on disk, as it is searched.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tantivy::columnar::Column;
 use tantivy::{DocId, Index, IndexReader, ReloadPolicy, Searcher};
 
+use super::at_rest;
 use super::envelopes::{self, EnvelopeList, MAX_ENVELOPES};
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes};
 use super::record::Found;
-use super::schema::{ENVELOPE, Fields, open_index};
+use super::schema::{ENVELOPE, Fields, prepare};
 use super::stored::StoredRecords;
 
 /// An index takes at most so many records, then the next index of the same window begins.
 pub(crate) const MAX_RECORDS: u64 = 16_000_000;
 
+/// So often is an index opened, if an agent removes its files just then.
+const MAX_ATTEMPTS: usize = 3;
+
+/// How a window's files are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// This process is the one that writes to them.
+    Own,
+    /// They are another's, which may write to them meanwhile.
+    ReadOnly,
+}
+
 /// A window's index on disk.
 pub(crate) struct Window {
+    access: Access,
     pub(crate) folder: PathBuf,
     pub(crate) manifest: WindowManifest,
     state: Mutex<State>,
@@ -85,16 +99,19 @@ impl Window {
     /// A window whose last commit says `payload`.
     pub(crate) fn new(folder: PathBuf, manifest: WindowManifest, payload: CommitPayload) -> Self {
         let state = Mutex::new(State { payload, opened: Weak::new() });
-        Self { folder, manifest, state }
+        Self { access: Access::Own, folder, manifest, state }
     }
 
     /// A window that is on disk already.
-    pub(crate) fn load(folder: PathBuf, manifest: WindowManifest) -> Result<Self, LogIndexError> {
+    pub(crate) fn load(
+        folder: PathBuf,
+        manifest: WindowManifest,
+        access: Access,
+    ) -> Result<Self, LogIndexError> {
         let path = folder.join(INDEX_FOLDER);
-        let index = Index::open_in_dir(&path).map_err(LogIndexError::index("open", &path))?;
-        let metas = index.load_metas().map_err(LogIndexError::index("read", &path))?;
-        let payload = CommitPayload::read(metas.payload.as_deref(), &folder)?;
-        Ok(Self::new(folder, manifest, payload))
+        let index = access.open(&path).map_err(LogIndexError::index("open", &path))?;
+        let payload = read_payload(&index, &folder)?;
+        Ok(Self { access, ..Self::new(folder, manifest, payload) })
     }
 
     /// What the last commit says.
@@ -121,14 +138,36 @@ impl Window {
         if let Some(opened) = state.opened.upgrade() {
             return Ok(opened);
         }
-        let path = self.folder.join(INDEX_FOLDER);
-        let index = open_index(&path, self.manifest.detail);
-        let index = index.map_err(LogIndexError::index("open", &path))?;
-        let reader = reader(&index).map_err(LogIndexError::index("open", &path))?;
-        let envelopes = envelopes::read(&self.folder, state.payload.envelopes)?;
-        let opened = Arc::new(self.opened(reader.searcher(), envelopes));
+        let mut attempt = 1;
+        let (searcher, envelopes) = loop {
+            match self.open_files(&state.payload) {
+                Err(LogIndexError::Index { .. })
+                    if self.access == Access::ReadOnly && attempt < MAX_ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                opened => break opened?,
+            }
+        };
+        let opened = Arc::new(self.opened(searcher, envelopes));
         state.opened = Arc::downgrade(&opened);
         Ok(opened)
+    }
+
+    fn open_files(
+        &self,
+        payload: &CommitPayload,
+    ) -> Result<(Searcher, EnvelopeList), LogIndexError> {
+        let path = self.folder.join(INDEX_FOLDER);
+        let index = self.access.open(&path).map_err(LogIndexError::index("open", &path))?;
+        let index = prepare(index, self.manifest.detail);
+        let reader = reader(&index).map_err(LogIndexError::index("open", &path))?;
+        let envelopes = match self.access {
+            Access::Own => payload.envelopes,
+            // At least what the reader needs, for envelopes are only ever added.
+            Access::ReadOnly => read_payload(&index, &self.folder)?.envelopes,
+        };
+        Ok((reader.searcher(), envelopes::read(&self.folder, envelopes)?))
     }
 
     /// The index as `searcher` sees it.
@@ -157,6 +196,22 @@ impl Window {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Access {
+    fn open(self, path: &Path) -> tantivy::Result<Index> {
+        match self {
+            Self::Own => Index::open_in_dir(path),
+            Self::ReadOnly => at_rest::open_files(path),
+        }
+    }
+}
+
+/// What the last commit of an index says.
+fn read_payload(index: &Index, folder: &Path) -> Result<CommitPayload, LogIndexError> {
+    let metas = index.load_metas();
+    let metas = metas.map_err(LogIndexError::index("read", &folder.join(INDEX_FOLDER)))?;
+    CommitPayload::read(metas.payload.as_deref(), folder)
 }
 
 /// A reader that is reloaded only when it is told to.

@@ -1,0 +1,193 @@
+//! `/api/v1/logs/tail`: records as the indexes take them in, a line of JSON each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Response, StatusCode};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::params::{ApiError, read};
+use super::record;
+use super::search::{MAX_LIMIT, Searcher, searched};
+use crate::net::{Body, with_type};
+use crate::query;
+use crate::storage::logindex::{
+    Filter, Followed, Follower, LogIndex, LogIndexError, Search, Snapshot, Unread,
+};
+
+/// Tails at one time.
+pub(super) const MAX_TAILS: usize = 16;
+
+/// Without a record, an empty line is sent so often.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Lines are gathered up to this size.
+const MAX_PIECE_BYTES: usize = 64 * 1024;
+
+/// Whether the client is gone or the agent stops is looked at so often.
+const MAX_STEP: Duration = Duration::from_millis(100);
+
+impl Searcher {
+    /// Answers `GET /api/v1/logs/tail`, until the client is gone or `stop` is cancelled.
+    pub(super) async fn tail(
+        &self,
+        query: Option<&str>,
+        stop: &CancellationToken,
+    ) -> Result<Response<Body>, ApiError> {
+        let [query, start] = read(query, ["query", "start"])?;
+        let begins_in_past = start.is_some();
+        let search = searched(query, start, None)?;
+        let Ok(permit) = Arc::clone(&self.tails).try_acquire_owned() else {
+            let message = format!("{MAX_TAILS} tails are open, and no more may be");
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, message));
+        };
+        let wake = Arc::new(Notify::new());
+        let notify = Arc::clone(&wake);
+        let filter = search.filter.clone();
+        let begin = move |indexes: &[Arc<LogIndex>]| {
+            let followed = indexes.iter().map(|index| index.follow(Arc::clone(&notify)));
+            let (snapshots, followers): (Vec<_>, Vec<_>) = followed.unzip();
+            let past = if begins_in_past { past(snapshots, search)? } else { String::new() };
+            Ok((past, Lines { followers, turn: 0, unread: None, filter }))
+        };
+        let (past, lines) = self.compute(begin).await?;
+        let tail = Tail {
+            past: Some(past).filter(|past| !past.is_empty()),
+            lines,
+            wake,
+            stop: stop.clone(),
+            sent: Instant::now(),
+            _permit: permit,
+        };
+        let content_type = HeaderValue::from_static("application/x-ndjson");
+        let body = Body::streamed(stream::unfold(tail, Tail::next));
+        Ok(with_type(StatusCode::OK, content_type, body))
+    }
+}
+
+/// The newest records of the past, the oldest of them first, each a line.
+fn past(snapshots: Vec<Snapshot>, mut search: Search) -> Result<String, LogIndexError> {
+    search.limit = MAX_LIMIT;
+    let mut text = String::new();
+    let hits = query::search(snapshots.clone(), &search)?;
+    if hits.len() == MAX_LIMIT {
+        let mut num_matches = 0_u64;
+        query::visit(snapshots, &search, |_| num_matches += 1)?;
+        push_missed(num_matches.saturating_sub(hits.len() as u64), &mut text);
+    }
+    for hit in hits.iter().rev() {
+        record::push(hit, &mut text);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn push_missed(num_records: u64, to: &mut String) {
+    if num_records > 0 {
+        to.push_str(&format!("{{\"missed\":{num_records}}}\n"));
+    }
+}
+
+/// A tail that is open.
+struct Tail {
+    past: Option<String>,
+    lines: Lines,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    /// When something was sent last.
+    sent: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Tail {
+    /// Waits for the next lines.
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        if let Some(past) = self.past.take() {
+            return Some((past.into(), self));
+        }
+        while !self.stop.is_cancelled() {
+            let mut lines = self.lines;
+            let filled = tokio::task::spawn_blocking(move || {
+                let (text, is_more) = lines.fill();
+                (lines, text, is_more)
+            });
+            let Ok((lines, text, is_more)) = filled.await else {
+                warn!("a tail panicked");
+                return None;
+            };
+            self.lines = lines;
+            if !text.is_empty() {
+                self.sent = Instant::now();
+                return Some((text.into(), self));
+            }
+            if is_more {
+                continue;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = self.wake.notified() => {}
+                () = sleep_until(self.sent + KEEP_ALIVE) => {
+                    self.sent = Instant::now();
+                    return Some((Bytes::from_static(b"\n"), self));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What a tail still has to read.
+struct Lines {
+    followers: Vec<Follower>,
+    /// The follower that is asked next.
+    turn: usize,
+    unread: Option<Unread>,
+    filter: Filter,
+}
+
+impl Lines {
+    /// The next lines, and whether there may be more at once.
+    fn fill(&mut self) -> (String, bool) {
+        let until = Instant::now() + MAX_STEP;
+        let mut text = String::new();
+        loop {
+            if self.unread.is_none() {
+                match self.next() {
+                    None => return (text, false),
+                    Some(Followed::Missed(num_records)) => push_missed(num_records, &mut text),
+                    Some(Followed::Batch(unread)) => self.unread = Some(unread),
+                }
+            }
+            if let Some(unread) = &mut self.unread {
+                let is_read = unread.read(&self.filter, |hit| {
+                    record::push(hit, &mut text);
+                    text.push('\n');
+                    text.len() < MAX_PIECE_BYTES
+                });
+                if is_read {
+                    self.unread = None;
+                }
+            }
+            if text.len() >= MAX_PIECE_BYTES || Instant::now() >= until {
+                return (text, true);
+            }
+        }
+    }
+
+    /// What one of the followers sees next, each in turn.
+    fn next(&mut self) -> Option<Followed> {
+        for _ in 0..self.followers.len() {
+            self.turn = (self.turn + 1) % self.followers.len();
+            let followed = self.followers.get(self.turn).and_then(Follower::next);
+            if followed.is_some() {
+                return followed;
+            }
+        }
+        None
+    }
+}

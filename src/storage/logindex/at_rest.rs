@@ -1,0 +1,171 @@
+//! Reads the folder of a log index that is not this process's: nothing in it is changed or locked.
+//!
+//! An agent may write to it meanwhile. What is committed is read all the same: files that an index
+//! names never change, and one that is removed by a merge just when it should be opened makes the
+//! index be read again. What is not committed is not in the folder.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::Index;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{
+    Directory, DirectoryLock, FileHandle, INDEX_WRITER_LOCK, Lock, MmapDirectory, WatchCallback,
+    WatchHandle, WritePtr,
+};
+
+use super::error::LogIndexError;
+use super::index::Listed;
+use super::manifest::{INDEX_FOLDER, WindowManifest, check_directory, window_folders};
+use super::search::{Snapshot, Source};
+use super::window::{Access, Window};
+
+/// The system's list of locked files.
+const LOCKS: &str = "/proc/locks";
+
+/// What the folder of a log index has.
+pub struct AtRest {
+    /// What is committed.
+    pub snapshot: Snapshot,
+    /// The process that writes to the folder, as far as that can be seen: what it has not committed
+    /// is missing here.
+    pub writer: Option<u32>,
+    /// Windows that are damaged and left out.
+    pub damaged: Vec<LogIndexError>,
+}
+
+/// Reads the folder of a log index, whether or not an agent has it.
+///
+/// # Errors
+///
+/// Fails when it is not such a folder or cannot be read.
+pub fn read_at_rest(directory: &Path) -> Result<AtRest, LogIndexError> {
+    check_directory(directory)?;
+    let mut sources = Vec::new();
+    let mut damaged = Vec::new();
+    let mut indexes = Vec::new();
+    for folder in window_folders(directory)? {
+        let loaded = match WindowManifest::read(&folder) {
+            // It is about to be made, or was about to.
+            Ok(None) => continue,
+            Ok(Some(manifest)) => Window::load(folder.clone(), manifest, Access::ReadOnly),
+            Err(error) => Err(error),
+        };
+        match loaded {
+            Ok(window) => {
+                indexes.push(folder.join(INDEX_FOLDER));
+                let listed = Listed { window: Arc::new(window), held: None };
+                sources.push(Source::window(listed, None));
+            }
+            // Retention may have removed it since it was listed.
+            Err(_) if !folder.exists() => {}
+            Err(error @ (LogIndexError::Damaged { .. } | LogIndexError::Index { .. })) => {
+                damaged.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(AtRest { snapshot: Snapshot { sources }, writer: writer_of(&indexes), damaged })
+}
+
+/// The process that holds the writer's lock of one of the indexes.
+fn writer_of(indexes: &[PathBuf]) -> Option<u32> {
+    let locks = fs::read_to_string(LOCKS).ok()?;
+    let inodes: Vec<u64> = indexes
+        .iter()
+        .filter_map(|index| fs::metadata(index.join(&INDEX_WRITER_LOCK.filepath)).ok())
+        .map(|file| file.ino())
+        .collect();
+    locks.lines().find_map(|line| locker(line, &inodes))
+}
+
+/// The process in a line such as `1: FLOCK  ADVISORY  WRITE 4711 fe:01:131090 0 EOF`.
+///
+/// Devices are not compared: what the system tells of them differs where layers of folders lie over
+/// one another.
+fn locker(line: &str, inodes: &[u64]) -> Option<u32> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let &[_, "FLOCK", _, "WRITE", pid, file, ..] = fields.as_slice() else {
+        return None;
+    };
+    let inode: u64 = file.rsplit(':').next()?.parse().ok()?;
+    // From within a container, processes outside are 0.
+    inodes.contains(&inode).then(|| pid.parse().ok()).flatten()
+}
+
+/// Opens the files of an index for reading only.
+pub(super) fn open_files(path: &Path) -> tantivy::Result<Index> {
+    Index::open(ReadOnly(MmapDirectory::open(path)?))
+}
+
+/// A folder that is only read: not even the lock files of readers are made.
+#[derive(Clone)]
+struct ReadOnly(MmapDirectory);
+
+impl fmt::Debug for ReadOnly {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+fn refused() -> io::Error {
+    io::ErrorKind::ReadOnlyFilesystem.into()
+}
+
+impl Directory for ReadOnly {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        self.0.get_file_handle(path)
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        let (io_error, filepath) = (Arc::new(refused()), path.to_owned());
+        Err(DeleteError::IoError { io_error, filepath })
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        self.0.exists(path)
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        Err(OpenWriteError::wrap_io_error(refused(), path.to_owned()))
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        self.0.atomic_read(path)
+    }
+
+    fn atomic_write(&self, _path: &Path, _data: &[u8]) -> io::Result<()> {
+        Err(refused())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn acquire_lock(&self, _lock: &Lock) -> Result<DirectoryLock, LockError> {
+        Ok(DirectoryLock::from(Box::new(())))
+    }
+
+    fn watch(&self, _callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(WatchHandle::empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_that_locks_a_file_is_found() {
+        let line = "1: FLOCK  ADVISORY  WRITE 4711 fe:01:131090 0 EOF";
+        assert_eq!(locker(line, &[5, 131_090]), Some(4711));
+        assert_eq!(locker(line, &[5]), None);
+        for other in ["", "2: POSIX  ADVISORY  WRITE 4711 fe:01:131090 0 EOF", "1: FLOCK"] {
+            assert_eq!(locker(other, &[131_090]), None, "{other}");
+        }
+    }
+}
