@@ -249,6 +249,47 @@ async fn description_names_what_is_answered() {
     servers.stop().await;
 }
 
+/// The documentation's examples of JSON, which hold for the records of the tests.
+#[tokio::test]
+async fn documented_answers_are_those_that_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = servers(folder.path()).await;
+    let addr = servers.api_addr().unwrap();
+    let page = include_str!("../docs/search.md");
+    let documented =
+        page.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let documented: Vec<Value> =
+        documented.map(|block| serde_json::from_str(block).unwrap()).collect();
+    let targets = [
+        "search?query=severity:%3E=error+refused&limit=20",
+        "histogram?start=1795532400&end=1795532404&buckets=2",
+        "fields?query=connection",
+        "fields/severity/values",
+        "search?query=a+AND+severity:loud",
+    ];
+    assert_eq!(documented.len(), targets.len());
+    for (mut expected, target) in documented.into_iter().zip(targets) {
+        let (_, mut given) = get(addr, &format!("/api/v1/logs/{target}")).await;
+        for answer in [&mut expected, &mut given] {
+            if answer.get("elapsed_ms").is_some() {
+                answer["elapsed_ms"] = json!(1);
+            }
+            // The documentation shows the most frequent one.
+            if let Some(Value::Array(fields)) = answer.get_mut("fields") {
+                fields.truncate(1);
+            }
+        }
+        assert_eq!(given, expected, "{target}");
+    }
+    let commands =
+        page.lines().filter_map(|line| line.trim().strip_prefix("curl ")?.split('\'').nth(1));
+    for url in commands {
+        let target = url.strip_prefix("http://localhost:3100").unwrap();
+        assert_eq!(ask_status(addr, target).await, 200, "{target}");
+    }
+    servers.stop().await;
+}
+
 #[tokio::test]
 async fn wrong_request_is_told_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().unwrap();

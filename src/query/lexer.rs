@@ -102,6 +102,12 @@ impl Lexer {
         matches!(last, Some(Kind::Field(_) | Kind::Compare(_))) && self.is_glued(self.at)
     }
 
+    /// Whether a comparison stands right before this.
+    fn is_compared(&self) -> bool {
+        let last = self.tokens.last().map(|token| &token.kind);
+        matches!(last, Some(Kind::Compare(_))) && self.is_glued(self.at)
+    }
+
     fn step(&mut self) -> Result<bool, QueryError> {
         let is_value = self.is_value();
         let Some(char) = self.peek() else {
@@ -115,7 +121,8 @@ impl Lexer {
                 self.push(position, if char == '(' { Kind::Open } else { Kind::Close });
             }
             '"' => self.phrase()?,
-            '/' => self.regex()?,
+            // A comparison is with a text, such as a path.
+            '/' if !self.is_compared() => self.regex()?,
             '<' | '>' if is_value => self.comparison(),
             '[' | '{' if is_value => self.range()?,
             '-' if !is_value && self.begins_word(position + 1) => {

@@ -79,6 +79,7 @@ fn queries_mean_what_the_documentation_says() {
         ("url:http://x:80/y", "url = http://x:80/y"),
         ("duration:>5", "duration 5..*"),
         ("duration:<=1.5", "duration *..=1.5"),
+        ("path:>=/api", "path =/api..*"),
         ("duration:[1 TO 5]", "duration =1..=5"),
         ("duration:{1 TO *}", "duration 1..*"),
         ("_exists_:user.id", "user.id exists"),
