@@ -7,16 +7,13 @@ the open tail, and once more after a restart, when everything is on disk.
 
 import hashlib
 import json
-import pathlib
 import re
-import subprocess
 import urllib.error
 import urllib.request
 
-from harness import CATCHMENT, DATA, Case, get_json, needs_data
+from harness import Case, get_json, needs_data
 from test_loghub import lines_of
 
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "src" / "docs" / "search.md"
 CONFIG = """
 receivers:
   otlp:

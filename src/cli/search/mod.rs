@@ -64,7 +64,6 @@ impl Search {
         match runtime.block_on(search(self, &mut output)) {
             Ok(()) | Err(Failure::Closed) => Ok(()),
             Err(Failure::Wrong(text)) => {
-                drop(output);
                 clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n")).exit()
             }
             Err(Failure::Lost(error) | Failure::Other(error)) => Err(error),
