@@ -7,6 +7,7 @@ use crate::{connectors, exporters, extensions, processors, receivers};
 #[must_use]
 pub fn builtin() -> Registry {
     Registry::default()
+        .receiver::<receivers::demo::DemoConfig>()
         .receiver::<receivers::otlp::Config>()
         .exporter::<exporters::debug::DebugConfig>()
         .exporter::<exporters::logindex::LogIndexConfig>()

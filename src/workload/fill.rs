@@ -4,6 +4,7 @@ use rand::RngCore;
 use rand::rngs::SmallRng;
 
 use super::draft::ID_BYTES;
+use super::span_ref::SpanRef;
 use crate::data::Time;
 
 /// Hexadecimal digits.
@@ -19,6 +20,8 @@ const THOUSANDTH: f64 = 1e-3;
 pub(super) enum Fill {
     /// The time, so long ago.
     Time { before_micros: u32 },
+    /// The time, so long ago, of a record that belongs to a span of its resource.
+    TimeInSpan { before_micros: u32 },
     /// The last time that was filled in, and a random time more.
     Later { max_micros: u32 },
     /// A time between the last two that were filled in by `Time` and `Later`.
@@ -47,6 +50,8 @@ pub(super) enum Fill {
     TotalDouble(f64),
     /// The record's number.
     Id,
+    /// Nothing: here the next resource begins.
+    Resource,
 }
 
 impl Fill {
@@ -55,6 +60,7 @@ impl Fill {
     pub(super) const fn num_bytes(self) -> usize {
         match self {
             Self::Time { .. }
+            | Self::TimeInSpan { .. }
             | Self::Later { .. }
             | Self::Between
             | Self::Double { .. }
@@ -66,6 +72,7 @@ impl Fill {
             Self::Status => 2,
             Self::NewTrace | Self::Trace => 16,
             Self::Id => ID_BYTES,
+            Self::Resource => 0,
         }
     }
 }
@@ -76,6 +83,9 @@ pub(super) struct Filling<'a> {
     now: u64,
     total: u64,
     next_id: u64,
+    /// By resource, the spans that records can belong to.
+    spans: &'a [Vec<SpanRef>],
+    num_resources: usize,
     start: u64,
     time: u64,
     trace: [u8; 16],
@@ -84,13 +94,21 @@ pub(super) struct Filling<'a> {
 
 impl<'a> Filling<'a> {
     /// A request of `now`, whose first record has the number `first_id`.
-    pub(super) fn new(random: &'a mut SmallRng, now: Time, total: u64, first_id: u64) -> Self {
+    pub(super) fn new(
+        random: &'a mut SmallRng,
+        now: Time,
+        total: u64,
+        first_id: u64,
+        spans: &'a [Vec<SpanRef>],
+    ) -> Self {
         let now = now.as_unix_nanos();
         Self {
             random,
             now,
             total,
             next_id: first_id,
+            spans,
+            num_resources: 0,
             start: now,
             time: now,
             trace: [0; 16],
@@ -102,11 +120,10 @@ impl<'a> Filling<'a> {
     #[inline]
     pub(super) fn fill(&mut self, fill: Fill, place: &mut [u8]) {
         match fill {
-            Fill::Time { before_micros } => {
-                let jitter = self.random.next_u64() & 1023;
-                self.start = self.now.saturating_sub(u64::from(before_micros) * 1000 + jitter);
-                self.time = self.start;
-                copy(&self.time.to_le_bytes(), place);
+            Fill::Time { before_micros } => self.time(before_micros, place),
+            Fill::TimeInSpan { before_micros } => {
+                self.time(before_micros, place);
+                self.enter_span();
             }
             Fill::Later { max_micros } => {
                 self.time += self.below(u64::from(max_micros) * 1000);
@@ -138,7 +155,39 @@ impl<'a> Filling<'a> {
                 write_id(self.next_id, place);
                 self.next_id += 1;
             }
+            Fill::Resource => self.num_resources += 1,
         }
+    }
+
+    fn time(&mut self, before_micros: u32, place: &mut [u8]) {
+        let jitter = self.random.next_u64() & 1023;
+        self.start = self.now.saturating_sub(u64::from(before_micros) * 1000 + jitter);
+        self.time = self.start;
+        copy(&self.time.to_le_bytes(), place);
+    }
+
+    /// Enters a span of the resource that is under way at the time, else any of them, else one
+    /// that nobody knows.
+    fn enter_span(&mut self) {
+        let spans = self.num_resources.checked_sub(1).and_then(|index| self.spans.get(index));
+        let spans = spans.map_or(&[] as &[SpanRef], Vec::as_slice);
+        let first = usize::try_from(self.below(spans.len() as u64)).unwrap_or_default();
+        let (before, after) = spans.split_at(first);
+        let mut in_turn = after.iter().chain(before);
+        let time = Time::from_unix_nanos(self.time);
+        let under_way = in_turn.find(|span| span.start <= time && time <= span.end);
+        if let Some(span) = under_way.or(after.first()) {
+            self.trace = *span.trace_id.as_bytes();
+            self.root = Some(*span.span_id.as_bytes());
+            return;
+        }
+        self.random.fill_bytes(&mut self.trace);
+        self.root = Some(self.span_id());
+    }
+
+    /// A new span id: never all zero, which would be no id.
+    fn span_id(&mut self) -> [u8; 8] {
+        (self.random.next_u64() | 1).to_le_bytes()
     }
 
     fn trace(&mut self, fill: Fill, place: &mut [u8]) {
@@ -151,8 +200,7 @@ impl<'a> Filling<'a> {
             Fill::Trace => copy(&self.trace, place),
             Fill::Root => copy(&self.root.unwrap_or_default(), place),
             _ => {
-                // Never all zero, which would be no id.
-                let span = (self.random.next_u64() | 1).to_le_bytes();
+                let span = self.span_id();
                 self.root.get_or_insert(span);
                 copy(&span, place);
             }

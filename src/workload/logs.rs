@@ -106,7 +106,11 @@ pub(super) fn write(drafting: &mut Drafting<'_>, share: usize, group: &mut Draft
 
 fn write_record(drafting: &mut Drafting<'_>, is_traced: bool, record: &mut Draft) {
     let (severity, name, text) = drafting.one_of(&MESSAGES);
-    record.fixed64(1, drafting.time());
+    let before_micros = drafting.before_micros();
+    record.fixed64(
+        1,
+        if is_traced { Fill::TimeInSpan { before_micros } } else { Fill::Time { before_micros } },
+    );
     record.writer().varint_field(2, severity);
     record.writer().str_field(3, name);
     record.message(5, |body| body.pattern(1, text));
@@ -122,8 +126,8 @@ fn write_record(drafting: &mut Drafting<'_>, is_traced: bool, record: &mut Draft
     drafting.write_id(ATTRIBUTES, record);
     if is_traced {
         record.writer().fixed32_field(8, 1);
-        record.id(9, Fill::NewTrace);
-        record.id(10, Fill::Span);
+        record.id(9, Fill::Trace);
+        record.id(10, Fill::Root);
     }
     record.fixed64(11, Fill::Later { max_micros: 20_000 });
 }

@@ -4,6 +4,7 @@ mod draft;
 mod fill;
 mod logs;
 mod metrics;
+mod span_ref;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -12,4 +13,5 @@ mod words;
 
 pub use draft::ID_BYTES;
 pub use fill::write_id;
+pub use span_ref::SpanRef;
 pub use template::{Shape, Template};

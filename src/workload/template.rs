@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng};
 
 use super::draft::{Draft, Slot};
 use super::fill::{Fill, Filling};
+use super::span_ref::SpanRef;
 use super::words::{SERVICES, write_resource, write_scope};
 use super::{logs, metrics, traces};
 use crate::data::{Signal, Time, Value};
@@ -22,7 +23,8 @@ pub struct Shape {
     pub signal: Signal,
     /// Log records, spans or data points in it.
     pub num_records: usize,
-    /// Two templates with the same seed have the same texts, numbers and order.
+    /// Two templates with the same seed have the same texts, numbers and order. Whatever the
+    /// signal, they are of the same resources.
     pub seed: u64,
     /// Since when totals count.
     pub start: Time,
@@ -73,16 +75,28 @@ impl Template {
         self.num_records
     }
 
+    /// The size of each request, what was led before it included.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.request.len()
+    }
+
     /// The next request, what was led before it included. Its records are numbered from
     /// `first_id` if they are numbered.
     ///
     /// When all copies of the one before are gone, it is written in place.
     pub fn next(&mut self, now: Time, first_id: u64) -> Bytes {
+        self.next_within(now, first_id, &[])
+    }
+
+    /// The same; log records that belong to a span belong to one of `spans`, which are by
+    /// resource, in the order of a template of traces with the same seed.
+    pub fn next_within(&mut self, now: Time, first_id: u64, spans: &[Vec<SpanRef>]) -> Bytes {
         let last = std::mem::take(&mut self.request);
         let mut request =
             last.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
         self.total += self.random.random_range(1..=MAX_GROWTH);
-        let mut filling = Filling::new(&mut self.random, now, self.total, first_id);
+        let mut filling = Filling::new(&mut self.random, now, self.total, first_id, spans);
         for slot in &self.slots {
             let start = slot.at as usize;
             if let Some(place) = request.get_mut(start..start + slot.fill.num_bytes()) {
@@ -107,7 +121,10 @@ pub(super) struct Drafting<'a> {
 impl Drafting<'_> {
     fn request(&mut self) -> Draft {
         let num_records = self.shape.num_records;
-        let first_service = self.random.random_range(0..SERVICES.len());
+        // Templates of several signals draw other numbers from here on.
+        let mut of_resources = SmallRng::seed_from_u64(!self.shape.seed);
+        let first_service = self.shape.seed % SERVICES.len() as u64;
+        let first_service = usize::try_from(first_service).unwrap_or_default();
         let mut request = Draft::default();
         for resource in 0..NUM_RESOURCES {
             let share = (num_records + NUM_RESOURCES - 1 - resource) / NUM_RESOURCES;
@@ -116,7 +133,8 @@ impl Drafting<'_> {
             }
             let service = &SERVICES[(first_service + resource) % SERVICES.len()];
             request.message(1, |group| {
-                group.message(1, |resource| write_resource(resource, service, &mut self.random));
+                group.place(Fill::Resource);
+                group.message(1, |resource| write_resource(resource, service, &mut of_resources));
                 group.message(2, |group| {
                     group.message(1, |scope| write_scope(scope, service));
                     self.records(share, group);
@@ -134,12 +152,12 @@ impl Drafting<'_> {
         }
     }
 
-    /// The time of a record: those of a request are spread over the last half second.
-    pub(super) fn time(&self) -> Fill {
+    /// How old a record is: those of a request are spread over the last half second.
+    pub(super) fn before_micros(&self) -> u32 {
         const SPREAD_MICROS: usize = 500_000;
         let left = self.shape.num_records.saturating_sub(self.next);
         let before_micros = SPREAD_MICROS * left / self.shape.num_records.max(1);
-        Fill::Time { before_micros: u32::try_from(before_micros).unwrap_or_default() }
+        u32::try_from(before_micros).unwrap_or_default()
     }
 
     /// Numbers a record, if that is wanted; `number` is the field of its attributes.

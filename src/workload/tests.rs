@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
 use super::*;
-use crate::data::{Batch, DoorLimits, Signal, Time};
+use crate::data::{Batch, DoorLimits, Resource, Signal, Time};
 
 const NOW: Time = Time::from_unix_nanos(1_790_000_000_000_000_000);
 
@@ -182,6 +182,64 @@ fn spans_of_a_trace_have_its_root_as_parent() {
             }
         }
         assert!(trace[1..].iter().all(|span| span.parent_span_id == trace[0].span_id));
+    }
+}
+
+fn batch(signal: Signal, request: bytes::Bytes) -> Batch {
+    Batch::try_new(signal, request, Default::default(), &DoorLimits::default()).unwrap().batch
+}
+
+#[test]
+fn log_records_belong_to_spans_of_their_own_resource_that_are_under_way() {
+    for (num_logs, num_spans) in [(200, 120), (8, 8), (9, 2), (1, 500)] {
+        let traces = batch(Signal::Traces, template(Signal::Traces, num_spans).next(NOW, 1));
+        let spans = SpanRef::by_resource(&traces);
+        assert_eq!(spans.iter().map(Vec::len).sum::<usize>(), num_spans);
+        let mut logs = template(Signal::Logs, num_logs);
+        let logs = batch(Signal::Logs, logs.next_within(NOW, 1, &spans));
+        let (mut num_traced, mut num_under_way) = (0, 0);
+        for item in logs.logs().items() {
+            let Some(trace_id) = item.record.trace_id() else { continue };
+            let found = traces.spans().items().find(|span| {
+                let ids = (span.record.trace_id(), span.record.span_id());
+                ids == (Some(trace_id), item.record.span_id())
+            });
+            let Some(span) = found else {
+                // The resource has no spans.
+                assert!(num_spans < 4);
+                continue;
+            };
+            assert_eq!(span.resource.bytes(), item.resource.bytes());
+            num_traced += 1;
+            let time = item.record.time();
+            num_under_way +=
+                u32::from(span.record.start_time() <= time && time <= span.record.end_time());
+        }
+        assert!(num_traced > 0);
+        if num_spans == 120 {
+            assert_eq!(num_traced, 100);
+            assert!(num_under_way > 90, "{num_under_way}");
+        }
+    }
+}
+
+#[test]
+fn resources_are_those_of_the_seed_whatever_the_signal() {
+    for seed in [0, 7, u64::MAX] {
+        let batch = |signal, num_records| {
+            let shape = Shape { seed, ..shape(signal, num_records) };
+            batch(signal, Template::new(&shape, |_| Vec::new()).next(NOW, 1))
+        };
+        let of = |resources: &mut dyn Iterator<Item = Resource<'_>>| -> Vec<Vec<u8>> {
+            resources.map(|resource| resource.bytes().to_vec()).collect()
+        };
+        let (logs, traces) = (batch(Signal::Logs, 4), batch(Signal::Traces, 40));
+        let metrics = batch(Signal::Metrics, 100);
+        let logs = of(&mut logs.logs().resources().map(|group| group.resource()));
+        let traces = of(&mut traces.spans().resources().map(|group| group.resource()));
+        let metrics = of(&mut metrics.metrics().resources().map(|group| group.resource()));
+        assert_eq!(logs.len(), 4);
+        assert!(logs == traces && traces == metrics);
     }
 }
 

@@ -36,7 +36,7 @@ fn write_span(drafting: &mut Drafting<'_>, is_root: bool, span: &mut Draft) {
     let kind = if is_root { SERVER } else { CLIENT };
     span.writer().str_field(5, &format!("{method} {route}"));
     span.writer().varint_field(6, kind);
-    span.fixed64(7, drafting.time());
+    span.fixed64(7, Fill::Time { before_micros: drafting.before_micros() });
     span.fixed64(8, Fill::Later { max_micros: 400_000 });
     write_attributes(drafting, (method, route), span);
     drafting.write_id(ATTRIBUTES, span);

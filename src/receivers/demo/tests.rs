@@ -1,0 +1,152 @@
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::source::pace;
+use super::*;
+use crate::component::{Answer, Budget, Intake, Listeners, Outcome};
+use crate::config::Node;
+use crate::data::{Batch, Time, TraceId};
+use crate::telemetry::Clock;
+
+const NOW: Time = Time::from_unix_nanos(1_790_000_000_000_000_000);
+
+/// Takes batches until there are enough, then stops the receiver.
+struct Taker {
+    signals: Vec<Signal>,
+    answers: Mutex<VecDeque<Answer>>,
+    taken: Mutex<Vec<Batch>>,
+    num_wanted: usize,
+    stop: CancellationToken,
+}
+
+#[async_trait]
+impl Intake for Taker {
+    fn accepts(&self, signal: Signal) -> bool {
+        self.signals.contains(&signal)
+    }
+
+    async fn deliver(&self, batch: Batch) -> Answer {
+        let mut taken = self.taken.lock().unwrap();
+        taken.push(batch);
+        if taken.len() == self.num_wanted {
+            self.stop.cancel();
+        }
+        self.answers.lock().unwrap().pop_front().unwrap_or(Answer::DELIVERED)
+    }
+
+    fn count_refused(&self, _signal: Signal, _num_records: usize) {}
+}
+
+/// What it makes until so many batches were handed over, where answers begin with `answers`.
+async fn made(
+    settings: &str,
+    signals: &[Signal],
+    num_wanted: usize,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Vec<Batch> {
+    let taker = Arc::new(Taker {
+        signals: signals.to_vec(),
+        answers: Mutex::new(answers.into_iter().collect()),
+        taken: Mutex::default(),
+        num_wanted,
+        stop: CancellationToken::new(),
+    });
+    let node = Node::parse("demo", settings).unwrap();
+    let config: DemoConfig = crate::config::from_node(&node, "demo").unwrap();
+    let demo = Box::new(Demo { rates: config.rate, seed: config.seed });
+    let budget = Budget::new(1 << 30, 1 << 28);
+    let (clock, _) = Clock::manual(NOW);
+    let inlet = Inlet::new(
+        Arc::clone(&taker) as Arc<dyn Intake>,
+        budget.clone(),
+        clock,
+        Listeners::default(),
+    );
+    demo.run(inlet, taker.stop.clone()).await.unwrap();
+    let taken = std::mem::take(&mut *taker.taken.lock().unwrap());
+    let size_bytes: usize = taken.iter().map(Batch::size_bytes).sum();
+    assert!(budget.used_bytes() <= size_bytes && budget.used_bytes() > 0);
+    taken
+}
+
+const FAST: &str = "{rate: {logs: 100000, traces: 100000, metrics: 100000}, seed: 7}";
+
+#[tokio::test]
+async fn all_services_take_turns_in_every_signal_that_has_a_pipeline() {
+    let all = made(FAST, &Signal::ALL, 24, []).await;
+    let mut services: HashMap<Signal, HashSet<String>> = HashMap::new();
+    for batch in &all {
+        assert_eq!(batch.num_records(), 500);
+        assert_eq!(batch.context().arrived, NOW);
+        for item in batch.records() {
+            let name = format!("{:?}", item.resource.attributes().get("service.name"));
+            services.entry(batch.signal()).or_default().insert(name);
+        }
+    }
+    for signal in Signal::ALL {
+        assert_eq!(services[&signal].len(), 12, "{signal:?}");
+    }
+    let only = made(FAST, &[Signal::Metrics], 4, []).await;
+    assert!(only.iter().all(|batch| batch.signal() == Signal::Metrics));
+    let none = "{rate: {logs: 0, traces: 100000}}";
+    let traces = made(none, &[Signal::Logs, Signal::Traces], 4, []).await;
+    assert!(traces.iter().all(|batch| batch.signal() == Signal::Traces));
+}
+
+#[tokio::test]
+async fn log_records_belong_to_spans_that_were_made() {
+    let all = made(FAST, &[Signal::Logs, Signal::Traces], 12, []).await;
+    let (traces, logs): (Vec<&Batch>, Vec<&Batch>) =
+        all.iter().partition(|batch| batch.signal() == Signal::Traces);
+    assert!(!traces.is_empty() && !logs.is_empty());
+    let spans = traces.iter().flat_map(|batch| batch.spans().items());
+    let known: HashSet<Option<TraceId>> = spans.map(|item| item.record.trace_id()).collect();
+    let records = logs.iter().flat_map(|batch| batch.logs().items());
+    let of_logs: Vec<_> = records.filter_map(|item| item.record.trace_id()).collect();
+    assert!(of_logs.len() * 2 == logs.len() * 500);
+    assert!(of_logs.into_iter().all(|trace| known.contains(&Some(trace))));
+}
+
+#[tokio::test]
+async fn batch_that_is_not_taken_comes_again_and_one_that_is_refused_does_not() {
+    let retry = || Answer {
+        retry_after: Some(Duration::from_millis(1)),
+        ..Answer::new(Outcome::Retry, "the queue is full")
+    };
+    let answers = [retry(), retry(), Answer::new(Outcome::Rejected, "no"), Answer::DELIVERED];
+    let all = made(FAST, &[Signal::Metrics], 5, answers).await;
+    let bytes: Vec<_> = all.iter().map(Batch::merged_bytes).collect();
+    assert!(bytes[0] == bytes[1] && bytes[1] == bytes[2]);
+    assert!(bytes[2] != bytes[3] && bytes[3] != bytes[4]);
+}
+
+#[tokio::test]
+async fn seed_decides_what_is_made() {
+    let texts = async |seed: &str| {
+        let settings = format!("{{rate: {{traces: 100000}}{seed}}}");
+        let all = made(&settings, &[Signal::Traces], 4, []).await;
+        all.iter().map(Batch::merged_bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(", seed: 7").await, texts(", seed: 7").await);
+    assert_ne!(texts(", seed: 7").await, texts(", seed: 8").await);
+    assert_ne!(texts("").await, texts("").await);
+}
+
+#[test]
+fn pace_keeps_the_rate_and_requests_small() {
+    let millis = Duration::from_millis;
+    assert_eq!(pace(Signal::Logs, 1), (1, millis(1000)));
+    assert_eq!(pace(Signal::Logs, 100), (50, millis(500)));
+    assert_eq!(pace(Signal::Metrics, 60), (100, millis(100_000) / 60));
+    assert_eq!(pace(Signal::Metrics, MAX_RATE), (500, millis(5)));
+    assert_eq!(pace(Signal::Traces, 1000), (500, millis(500)));
+}
+
+#[test]
+fn rate_that_is_too_high_is_refused() {
+    let node = Node::parse("demo", "rate: {logs: 100001}").unwrap();
+    let told = crate::config::from_node::<DemoConfig>(&node, "demo").unwrap_err();
+    let told = crate::config::render(&told);
+    assert!(told.contains("at most 100000 records per second"), "{told}");
+}
