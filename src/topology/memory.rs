@@ -1,6 +1,7 @@
 //! How much memory telemetry may take up: the limit of the one budget.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::Plan;
 use crate::component::Budget;
@@ -27,12 +28,31 @@ pub fn budget(plan: &Plan) -> Budget {
 
 /// The memory of the cgroup, or of the machine where that is less.
 fn total_memory_bytes() -> usize {
-    let cgroup = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let cgroup = cgroup.into_iter().filter_map(|path| fs::read_to_string(path).ok());
-    let cgroup = cgroup.filter_map(|text| text.trim().parse().ok()).next();
+    let of_process = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let cgroups = limit_files(&of_process).into_iter();
+    let cgroups = cgroups.filter_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok());
     let machine = fs::read_to_string("/proc/meminfo").ok();
     let machine = machine.as_deref().and_then(total_of_meminfo);
-    [cgroup, machine].into_iter().flatten().min().unwrap_or(UNKNOWN_TOTAL_BYTES)
+    cgroups.chain(machine).min().unwrap_or(UNKNOWN_TOTAL_BYTES)
+}
+
+/// Where the limits of a process's cgroup and of those around it stand, by its `/proc/self/cgroup`
+/// (cgroups(7)). In a container, where the tree may begin at its own cgroup, only the root exists.
+fn limit_files(of_process: &str) -> Vec<PathBuf> {
+    let of_line = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|controller| controller == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return None,
+        };
+        let path = Path::new(path.trim_start_matches('/'));
+        let around = path.ancestors().map(|cgroup| Path::new(root).join(cgroup).join(file));
+        Some(around.collect::<Vec<_>>())
+    };
+    of_process.lines().filter_map(of_line).flatten().collect()
 }
 
 /// `MemTotal` of proc_meminfo(5), in bytes.
@@ -45,6 +65,26 @@ fn total_of_meminfo(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_all_cgroups_around_are_looked_for() {
+        let files = |text: &str| -> Vec<String> {
+            limit_files(text).iter().map(|path| path.display().to_string()).collect()
+        };
+        let service = [
+            "/sys/fs/cgroup/system.slice/catchment.service/memory.max",
+            "/sys/fs/cgroup/system.slice/memory.max",
+            "/sys/fs/cgroup/memory.max",
+        ];
+        assert_eq!(files("0::/system.slice/catchment.service\n"), service);
+        assert_eq!(files("0::/\n"), ["/sys/fs/cgroup/memory.max"]);
+        let first_version = [
+            "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        ];
+        assert_eq!(files("9:cpu,cpuacct:/docker\n8:memory:/docker\n"), first_version);
+        assert!(files("").is_empty() && files("odd\n1:\n").is_empty());
+    }
 
     #[test]
     fn meminfo_is_read_in_kib() {
