@@ -1,11 +1,14 @@
 //! The agent as a whole: from sources of configuration to a running engine with its HTTP surface.
 
+mod embedded;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+pub use self::embedded::{PIPELINES, Pipeline, REMOTE_WRITE_VARIABLE};
 use crate::api::{self, Servers, Sources};
 use crate::component::{Extensions, Host};
 use crate::components;
@@ -16,19 +19,11 @@ use crate::topology::{self, Engine, Plan, StartError};
 /// The variable that names the folder of the agent's data.
 pub const DATA_DIR_VARIABLE: &str = "CATCHMENT_DATA_DIR";
 
-/// The variable that adds remote-write to the default pipeline.
-pub const REMOTE_WRITE_VARIABLE: &str = "CATCHMENT_REMOTE_WRITE_URL";
+/// What an argument of `--config` begins with that names a pipeline of the program's own.
+const EMBEDDED: &str = "embedded:";
 
 /// Where the agent's data goes when nothing says where.
 const DEFAULT_DATA_DIR: &str = "catchment-data";
-
-/// The pipeline that runs without `--config`.
-const DEFAULT_PIPELINE: (&str, &str) =
-    ("pipelines/default.yaml", include_str!("../pipelines/default.yaml"));
-
-/// What is merged over it for remote-write.
-const DEFAULT_REMOTE_WRITE: (&str, &str) =
-    ("pipelines/default-remote-write.yaml", include_str!("../pipelines/default-remote-write.yaml"));
 
 /// A configuration that was read and checked.
 pub struct Loaded {
@@ -39,19 +34,24 @@ pub struct Loaded {
 }
 
 /// Where the configuration comes from: `arguments` of `--config`, or the embedded default.
-pub fn sources(arguments: &[String], env: config::Env<'_>) -> Vec<Source> {
-    if !arguments.is_empty() {
-        return arguments.iter().map(|argument| Source::parse(argument)).collect();
+///
+/// # Errors
+///
+/// Fails where an argument names an embedded pipeline that there is not.
+pub fn sources(arguments: &[String], env: config::Env<'_>) -> Result<Vec<Source>, Vec<Diagnostic>> {
+    if arguments.is_empty() {
+        return sources(&[format!("{EMBEDDED}{}", embedded::DEFAULT)], env);
     }
-    let embedded = |(name, text): (&str, &str)| Source::Embedded {
-        name: name.to_owned(),
-        text: text.to_owned(),
-    };
-    let mut sources = vec![embedded(DEFAULT_PIPELINE)];
-    if env(REMOTE_WRITE_VARIABLE).is_some_and(|url| !url.is_empty()) {
-        sources.push(embedded(DEFAULT_REMOTE_WRITE));
+    let mut sources = Vec::new();
+    let mut problems = Vec::new();
+    for argument in arguments {
+        match argument.strip_prefix(EMBEDDED).map(Pipeline::of) {
+            None => sources.push(Source::parse(argument)),
+            Some(Ok(pipeline)) => sources.extend(pipeline.sources(env)),
+            Some(Err(problem)) => problems.push(problem),
+        }
     }
-    sources
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
 /// Reads and checks a configuration with the components there are.

@@ -8,8 +8,9 @@ use crate::{app, config};
 /// Where the configuration comes from.
 #[derive(Args, Debug)]
 pub(super) struct ConfigArgs {
-    /// A configuration file, or `file:`, `env:` or `yaml:` with what follows; several are merged
-    /// from left to right. Without it the embedded default pipeline is used
+    /// A configuration file, or `file:`, `env:` or `yaml:` with what follows, or `embedded:` with the
+    /// name of one that comes with the program (see `catchment pipelines`); several are merged from
+    /// left to right. Without it `embedded:default` is used
     #[arg(short, long = "config", value_name = "FILE")]
     pub(super) configs: Vec<String>,
     /// Sets a value over the files: `processors.batch.timeout=2s`
@@ -20,8 +21,8 @@ pub(super) struct ConfigArgs {
 impl ConfigArgs {
     /// Reads and checks the configuration.
     pub(super) fn load(&self) -> anyhow::Result<app::Loaded> {
-        let sources = app::sources(&self.configs, &environment);
-        app::load(&sources, &self.sets, &environment)
+        app::sources(&self.configs, &environment)
+            .and_then(|sources| app::load(&sources, &self.sets, &environment))
             .map_err(|problems| anyhow!(config::render(&problems)))
     }
 }

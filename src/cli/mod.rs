@@ -3,6 +3,7 @@
 mod components;
 mod config_args;
 mod load;
+mod pipelines;
 mod print_config;
 mod run;
 mod search;
@@ -30,6 +31,7 @@ enum Command {
     Validate(validate::Validate),
     PrintConfig(print_config::PrintConfig),
     Components(components::Components),
+    Pipelines(pipelines::Pipelines),
     Load(Box<load::Load>),
     Search(Box<search::Search>),
 }
@@ -46,6 +48,7 @@ impl Cli {
             Command::Validate(validate) => validate.run(),
             Command::PrintConfig(print_config) => print_config.run(),
             Command::Components(components) => components.run(),
+            Command::Pipelines(pipelines) => pipelines.run(),
             Command::Load(load) => load.run(),
             Command::Search(search) => search.run(),
         }

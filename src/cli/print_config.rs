@@ -79,7 +79,7 @@ service: {pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}}}";
         let line = ["print-config", "-c", CONFIG].into_iter().chain(more.iter().copied());
         let print_config = Line::try_parse_from(line).unwrap().print_config;
         let env = |name: &str| (name == "KEY").then(|| "sesame".to_owned());
-        let sources = app::sources(&print_config.config.configs, &env);
+        let sources = app::sources(&print_config.config.configs, &env)?;
         let loaded = app::load(&sources, &print_config.config.sets, &env)?;
         Ok(print_config.printed(&loaded))
     }

@@ -65,7 +65,7 @@ impl Source {
                 let message = format!(
                     "configuration cannot be read from `{uri}`: `{scheme}:` is not supported"
                 );
-                let hint = "use a path, or `file:`, `env:` or `yaml:`";
+                let hint = "use a path, or `file:`, `env:`, `yaml:` or `embedded:`";
                 return Err(Diagnostic::error(message).hint(hint));
             }
         };
