@@ -60,7 +60,7 @@ class Kubernetes(Case):
         _, text, container = self.check("sidecar", "Deployment")
         self.assertIn("limit_mib: ${env:CATCHMENT_MEMORY_LIMIT_MIB:-64}", text)
         memory = container["resources"]["limits"]["memory"]
-        self.assertGreaterEqual(int(memory[:-2]) * MIB[memory[-2:]], 64 + 32)
+        self.assertGreaterEqual(int(memory[:-2]) * MIB[memory[-2:]], 2 * 64)
 
     def test_daemonset(self):
         manifests, _, container = self.check("daemonset", "DaemonSet")
