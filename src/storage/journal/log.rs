@@ -1,0 +1,579 @@
+//! The log itself: groups in, marks, segments that come and go. One thread at a time works on it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, mem};
+
+use bytes::Bytes;
+use twox_hash::XxHash3_128;
+
+use super::error::AppendError;
+use super::format::{
+    ENTRY_BYTES, EntryHead, FRAME_BYTES, FrameHead, HEADER_BYTES, Header, Kind, Marks, put_entry,
+    put_marks,
+};
+use super::head::Head;
+use super::runs::Runs;
+use crate::data::{Signal, Time};
+use crate::storage::disk::{Disk, DiskFile};
+
+/// The end of a segment's name.
+const SUFFIX: &str = ".log";
+
+/// The extension of a segment that is being made.
+pub(super) const TEMPORARY_EXTENSION: &str = "new";
+
+/// The extension of a segment of which something could not be read.
+pub(super) const DAMAGED_EXTENSION: &str = "damaged";
+
+/// When an appended entry counts as stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// When it is durable.
+    #[default]
+    Always,
+    /// When it is written; [`Log::sync`] makes it durable later.
+    Later,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Bytes that a segment has at most, unless a single entry is longer.
+    pub segment_bytes: u64,
+    /// Bytes that all segments have at most.
+    pub max_bytes: u64,
+    /// When entries count as stored.
+    pub sync: Sync,
+    /// How long a request is known again; zero: never.
+    pub dedup_window: Duration,
+}
+
+/// A request to be stored.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// When it came.
+    pub arrived: Time,
+    /// Of what it consists.
+    pub signal: Signal,
+    /// Who sent it, as the caller writes it.
+    pub origin: Vec<u8>,
+    /// The message, in pieces.
+    pub body: Vec<Bytes>,
+}
+
+/// What became of a request that was to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is the entry of this number.
+    Stored(u64),
+    /// It was stored before as the entry of this number, which may be closed already.
+    Repeated(u64),
+}
+
+/// A stored request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number; later ones have higher numbers.
+    pub number: u64,
+    /// When it came.
+    pub arrived: Time,
+    /// Of what it consists.
+    pub signal: Signal,
+    /// Who sent it.
+    pub origin: Vec<u8>,
+    /// The message.
+    pub body: Bytes,
+}
+
+/// A log of requests in a folder.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) settings: Settings,
+    pub(super) id: u128,
+    /// Makes hashes unlike those of other logs, so that nobody can prepare requests that collide.
+    seed: u64,
+    pub(super) segments: BTreeMap<u64, Segment>,
+    pub(super) open: BTreeMap<u64, Place>,
+    pub(super) recent: Recent,
+    pub(super) next_segment: u64,
+    pub(super) next_entry: u64,
+    head: Option<Head>,
+    /// Marks that are not written yet.
+    pending: BTreeMap<Arc<str>, Runs>,
+    pending_closed: Runs,
+    buffer: Vec<u8>,
+    staged: Vec<Staged>,
+}
+
+/// A segment on disk.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    pub(super) bytes: u64,
+    pub(super) num_open: usize,
+    pub(super) newest: Time,
+    /// Those of its entries that are closed.
+    pub(super) closed: Runs,
+}
+
+/// Where an open entry is, and on which routes it is done with.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) segment: u64,
+    /// Of its frame.
+    pub(super) offset: u64,
+    pub(super) done: Vec<Arc<str>>,
+}
+
+/// What became of the requests of a group so far.
+type Answers = Vec<Result<Appended, AppendError>>;
+
+/// An entry in the buffer.
+#[derive(Debug)]
+struct Staged {
+    number: u64,
+    arrived: Time,
+    hash: u128,
+    /// Of its frame in the segment.
+    offset: u64,
+}
+
+/// What was stored of late, by hash.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    numbers: HashMap<u128, u64>,
+    order: VecDeque<(Time, u128)>,
+}
+
+impl Recent {
+    pub(super) fn insert(&mut self, hash: u128, number: u64, arrived: Time) {
+        self.numbers.insert(hash, number);
+        self.order.push_back((arrived, hash));
+    }
+
+    /// Forgets what came more than `window` before `now`.
+    fn expire(&mut self, now: Time, window: Duration) {
+        while let Some((arrived, hash)) = self.order.front().copied()
+            && arrived.saturating_add(window) < now
+        {
+            self.order.pop_front();
+            self.numbers.remove(&hash);
+        }
+    }
+}
+
+impl Log {
+    /// An empty log; [`Log::open`] fills it with what is there.
+    pub(super) fn new(disk: Arc<dyn Disk>, settings: Settings, id: u128) -> Self {
+        let seed = u64::try_from(id & u128::from(u64::MAX)).unwrap_or_default();
+        Self {
+            disk,
+            settings,
+            id,
+            seed,
+            segments: BTreeMap::new(),
+            open: BTreeMap::new(),
+            recent: Recent::default(),
+            next_segment: 1,
+            next_entry: 1,
+            head: None,
+            pending: BTreeMap::new(),
+            pending_closed: Runs::default(),
+            buffer: Vec::new(),
+            staged: Vec::new(),
+        }
+    }
+
+    /// The id that was made with the folder.
+    #[must_use]
+    pub const fn id(&self) -> u128 {
+        self.id
+    }
+
+    /// How many entries are open.
+    #[must_use]
+    pub fn num_open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// Stores a group of requests, in order, and says what became of each.
+    pub fn append(&mut self, now: Time, group: &[NewEntry]) -> Vec<Result<Appended, AppendError>> {
+        self.recent.expire(now, self.settings.dedup_window);
+        let mut answers = Vec::with_capacity(group.len());
+        for entry in group {
+            let answer = self.stage(entry, &mut answers);
+            answers.push(answer);
+        }
+        // Whose entries are lost by a failure is told it there.
+        let _ = self.write_staged(&mut answers);
+        answers
+    }
+
+    /// An entry is done with on every route: it does not run again.
+    pub fn close(&mut self, number: u64) {
+        if let Some(place) = self.open.remove(&number) {
+            self.pending_closed.insert(number);
+            if let Some(segment) = self.segments.get_mut(&place.segment) {
+                segment.num_open -= 1;
+                segment.closed.insert(number);
+            }
+        }
+    }
+
+    /// An entry is done with on a route.
+    pub fn mark_done(&mut self, number: u64, route: &Arc<str>) {
+        if let Some(place) = self.open.get_mut(&number)
+            && !place.done.contains(route)
+        {
+            place.done.push(Arc::clone(route));
+            self.pending.entry(Arc::clone(route)).or_default().insert(number);
+        }
+    }
+
+    /// Writes what was closed and marked since the last entry, and makes everything durable.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that is not so; it may be tried again.
+    pub fn sync(&mut self) -> Result<(), AppendError> {
+        if !self.pending.is_empty() || !self.pending_closed.is_empty() {
+            self.stage_marks()?;
+            self.make_room(0, &mut Vec::new())?;
+        }
+        self.write_staged(&mut Vec::new())?;
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.sync()
+    }
+
+    /// Removes segments whose entries are all closed and need not be known again at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when some are still there; it may be tried again.
+    pub fn collect(&mut self, now: Time) -> Result<(), AppendError> {
+        let window = self.settings.dedup_window;
+        let closed = self.closed_segments(|segment| segment.newest.saturating_add(window) <= now);
+        let (oldest, others) = closed.split_at(self.num_oldest(&closed));
+        self.remove(oldest)?;
+        if !others.is_empty() {
+            self.repeat_marks(others)?;
+            self.remove(others)?;
+        }
+        Ok(())
+    }
+
+    /// Reads an open entry.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, or is not what was written.
+    pub fn read(&self, number: u64) -> io::Result<Entry> {
+        let place = self.open.get(&number).ok_or(io::ErrorKind::NotFound)?;
+        let file = self.disk.open(&self.path(place.segment))?;
+        let mut frame = [0; FRAME_BYTES];
+        file.read_at(&mut frame, place.offset)?;
+        let frame = FrameHead::decode(&frame).ok_or(io::ErrorKind::InvalidData)?;
+        let mut payload = vec![0; frame.payload_bytes];
+        file.read_at(&mut payload, place.offset + FRAME_BYTES as u64)?;
+        if frame.kind != Kind::Entry || !frame.is_of(&payload) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let (head, body_at) = EntryHead::decode(&payload).ok_or(io::ErrorKind::InvalidData)?;
+        let EntryHead { number, arrived, signal, origin, .. } = head;
+        Ok(Entry { number, arrived, signal, origin, body: Bytes::from(payload).slice(body_at..) })
+    }
+
+    /// Puts an entry in the buffer.
+    fn stage(&mut self, entry: &NewEntry, answers: &mut Answers) -> Result<Appended, AppendError> {
+        let hash = self.hash(entry);
+        if let Some(number) = self.known(hash) {
+            return Ok(Appended::Repeated(number));
+        }
+        let head = EntryHead {
+            number: self.next_entry,
+            arrived: entry.arrived,
+            hash,
+            signal: entry.signal,
+            origin: entry.origin.clone(),
+        };
+        if self.buffer.is_empty() {
+            self.stage_marks()?;
+        }
+        let body = entry.body.iter().map(AsRef::as_ref);
+        self.put(&head, body, answers)?;
+        Ok(Appended::Stored(head.number))
+    }
+
+    /// Puts an entry with its number in the buffer, in a segment that has room for it.
+    fn put<'a>(
+        &mut self,
+        head: &EntryHead,
+        body: impl Iterator<Item = &'a [u8]> + Clone,
+        answers: &mut Answers,
+    ) -> Result<(), AppendError> {
+        let bytes = body.clone().map(<[u8]>::len).sum::<usize>() + head.origin.len();
+        let frame_bytes = (FRAME_BYTES + ENTRY_BYTES + bytes).next_multiple_of(8);
+        if u32::try_from(frame_bytes).is_err() {
+            return Err(AppendError::TooLong { bytes });
+        }
+        self.make_room(frame_bytes as u64, answers)?;
+        let Some(segment) = &self.head else { return Ok(()) };
+        let offset = segment.written + self.buffer.len() as u64;
+        put_entry(&mut self.buffer, head, body, segment.durable)
+            .ok_or(AppendError::TooLong { bytes })?;
+        let EntryHead { number, arrived, hash, .. } = *head;
+        self.staged.push(Staged { number, arrived, hash, offset });
+        self.next_entry = self.next_entry.max(number + 1);
+        Ok(())
+    }
+
+    fn hash(&self, entry: &NewEntry) -> u128 {
+        let mut hasher = XxHash3_128::with_seed(self.seed);
+        hasher.write(&entry.origin);
+        hasher.write(&[0xff, entry.signal as u8]);
+        entry.body.iter().for_each(|piece| hasher.write(piece));
+        hasher.finish_128()
+    }
+
+    /// The number of an entry that was stored of late, or is being stored.
+    fn known(&self, hash: u128) -> Option<u64> {
+        if self.settings.dedup_window.is_zero() {
+            return None;
+        }
+        let staged = self.staged.iter().find(|staged| staged.hash == hash);
+        staged.map(|staged| staged.number).or_else(|| self.recent.numbers.get(&hash).copied())
+    }
+
+    /// Puts marks that are not written yet in the buffer.
+    fn stage_marks(&mut self) -> Result<(), AppendError> {
+        let runs = |runs: &Runs| runs.iter().collect();
+        let routes = self.pending.iter().map(|(route, done)| (route.to_string(), runs(done)));
+        let marks = Marks { closed: runs(&self.pending_closed), routes: routes.collect() };
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let durable = self.head.as_ref().map_or(0, |head| head.durable);
+        put_marks(&mut self.buffer, &marks, durable)
+            .map_err(AppendError::file("write marks to", &self.settings.folder))
+    }
+
+    /// Sees to it that there is a segment with room for `bytes` behind the buffer.
+    fn make_room(&mut self, bytes: u64, answers: &mut Answers) -> Result<(), AppendError> {
+        let made = self.try_make_room(bytes, answers);
+        if made.is_err() {
+            // Only marks can be left in it, which are made anew.
+            self.buffer.clear();
+        }
+        made
+    }
+
+    fn try_make_room(&mut self, bytes: u64, answers: &mut Answers) -> Result<(), AppendError> {
+        if let Some(head) = &self.head {
+            let end = head.written + self.buffer.len() as u64 + bytes;
+            let is_fresh = head.written == HEADER_BYTES as u64 && self.staged.is_empty();
+            if is_fresh || end <= self.settings.segment_bytes {
+                return Ok(());
+            }
+            self.write_staged(answers)?;
+            self.seal()?;
+        }
+        self.begin(HEADER_BYTES as u64 + self.buffer.len() as u64 + bytes)
+    }
+
+    /// Ends the segment that is written to.
+    fn seal(&mut self) -> Result<(), AppendError> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.seal()?;
+        if let Some(segment) = self.segments.get_mut(&head.segment) {
+            segment.bytes = head.written;
+        }
+        self.head = None;
+        Ok(())
+    }
+
+    /// Begins a segment for at least `bytes`.
+    fn begin(&mut self, bytes: u64) -> Result<(), AppendError> {
+        let (len, max_bytes) = (bytes.max(self.settings.segment_bytes), self.settings.max_bytes);
+        if self.size_bytes() + len > max_bytes {
+            // Being full is worse than not to know a request again.
+            let closed = self.closed_segments(|_| true);
+            let (oldest, _) = closed.split_at(self.num_oldest(&closed));
+            self.remove(oldest)?;
+        }
+        if self.size_bytes() + len > max_bytes {
+            return Err(AppendError::Full { path: self.settings.folder.clone(), max_bytes });
+        }
+        let number = self.next_segment;
+        let path = self.path(number);
+        let temporary = path.with_extension(TEMPORARY_EXTENSION);
+        let file = self.create(&temporary, &path, number, len).map_err(|error| {
+            // What is left of it is removed at the next try, or at the next start.
+            let _ = self.disk.remove(&temporary);
+            AppendError::file("begin", &path)(error)
+        })?;
+        self.next_segment += 1;
+        self.segments.insert(number, Segment { bytes: len, ..Segment::default() });
+        self.head = Some(Head::new(number, file, path));
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        temporary: &Path,
+        path: &Path,
+        segment: u64,
+        len: u64,
+    ) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.remove(temporary)?;
+        let file = self.disk.create(temporary, len)?;
+        file.write_at(&Header { log: self.id, segment }.encode(), 0)?;
+        file.sync()?;
+        self.disk.rename(temporary, path)?;
+        self.disk.sync_folder(&self.settings.folder)?;
+        Ok(file)
+    }
+
+    /// Writes the buffer; takes answers back where that fails.
+    pub(super) fn write_staged(&mut self, answers: &mut Answers) -> Result<(), AppendError> {
+        let staged = mem::take(&mut self.staged);
+        let buffer = mem::take(&mut self.buffer);
+        let written = match &mut self.head {
+            Some(head) if !buffer.is_empty() => head.write(&buffer, self.settings.sync),
+            _ => Ok(()),
+        };
+        let is_empty = buffer.is_empty();
+        self.buffer = buffer;
+        self.buffer.clear();
+        if let Err(error) = written {
+            let is_lost = |number| staged.iter().any(|entry| entry.number == number);
+            for answer in answers {
+                if let Ok(Appended::Stored(number) | Appended::Repeated(number)) = *answer
+                    && is_lost(number)
+                {
+                    *answer = Err(error.clone());
+                }
+            }
+            return Err(error);
+        }
+        if !is_empty {
+            self.pending.clear();
+            self.pending_closed = Runs::default();
+            self.measure_head();
+            staged.iter().for_each(|entry| self.register(entry));
+        }
+        Ok(())
+    }
+
+    /// A segment with a single long entry is longer than others.
+    fn measure_head(&mut self) {
+        if let Some(head) = &self.head
+            && let Some(segment) = self.segments.get_mut(&head.segment)
+        {
+            segment.bytes = segment.bytes.max(head.written);
+        }
+    }
+
+    /// An entry is stored, and open.
+    fn register(&mut self, entry: &Staged) {
+        let Some(head) = &self.head else { return };
+        // One that is stored again moves here.
+        let before = self.open.remove(&entry.number);
+        if let Some(segment) =
+            before.as_ref().and_then(|place| self.segments.get_mut(&place.segment))
+        {
+            segment.num_open -= 1;
+        }
+        let done = before.map(|place| place.done).unwrap_or_default();
+        self.open.insert(entry.number, Place { segment: head.segment, offset: entry.offset, done });
+        if let Some(segment) = self.segments.get_mut(&head.segment) {
+            segment.num_open += 1;
+            segment.newest = segment.newest.max(entry.arrived);
+        }
+        if !self.settings.dedup_window.is_zero() {
+            self.recent.insert(entry.hash, entry.number, entry.arrived);
+        }
+    }
+
+    /// The closed segments that `may_go`, oldest first; never the one that is written to.
+    fn closed_segments(&self, may_go: impl Fn(&Segment) -> bool) -> Vec<u64> {
+        let head = self.head.as_ref().map(|head| head.segment);
+        let is_closed = |number: u64, segment: &Segment| {
+            segment.num_open == 0 && Some(number) != head && may_go(segment)
+        };
+        let segments =
+            self.segments.iter().filter(|(number, segment)| is_closed(**number, segment));
+        segments.map(|(number, _)| *number).collect()
+    }
+
+    /// How many of these segments are the oldest ones, without a gap.
+    fn num_oldest(&self, segments: &[u64]) -> usize {
+        segments.iter().zip(self.segments.keys()).take_while(|(one, oldest)| one == oldest).count()
+    }
+
+    /// Removes segments, one after the other: an older one that came back after a crash would miss
+    /// marks that are in those behind it.
+    fn remove(&mut self, segments: &[u64]) -> Result<(), AppendError> {
+        for number in segments {
+            let path = self.path(*number);
+            self.disk
+                .remove(&path)
+                .and_then(|()| self.disk.sync_folder(&self.settings.folder))
+                .map_err(AppendError::file("remove", &path))?;
+            self.segments.remove(number);
+        }
+        Ok(())
+    }
+
+    /// Stores an open entry once more, with its number, in the segment that is written to.
+    pub(super) fn store_again(&mut self, number: u64) -> io::Result<()> {
+        let Entry { number, arrived, signal, origin, body } = self.read(number)?;
+        let entry = NewEntry { arrived, signal, origin, body: vec![body] };
+        let hash = self.hash(&entry);
+        let head = EntryHead { number, arrived, hash, signal, origin: entry.origin };
+        let body = entry.body.iter().map(AsRef::as_ref);
+        self.put(&head, body, &mut Vec::new()).map_err(io::Error::other)
+    }
+
+    /// Writes again what is known of the entries of the segments that stay: some of it is in those
+    /// that go.
+    pub(super) fn repeat_marks(&mut self, going: &[u64]) -> Result<(), AppendError> {
+        for (number, segment) in &self.segments {
+            if !going.contains(number) {
+                for (first, last) in segment.closed.iter() {
+                    (first..=last).for_each(|number| self.pending_closed.insert(number));
+                }
+            }
+        }
+        for (number, place) in &self.open {
+            for route in &place.done {
+                self.pending.entry(Arc::clone(route)).or_default().insert(*number);
+            }
+        }
+        self.sync()
+    }
+
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
+        segment_path(&self.settings.folder, segment)
+    }
+}
+
+/// The file of a segment.
+pub(super) fn segment_path(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{segment:016x}{SUFFIX}"))
+}
+
+/// Which segment a file of this name is, if it is one.
+pub(super) fn segment_of(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.strip_suffix(SUFFIX)?, 16).ok()
+}

@@ -1,0 +1,19 @@
+//! A log of requests on disk: the journal behind the receivers, and the spools of exporters.
+//!
+//! A log is a folder of segments (`format`). Requests are appended in groups that one sync makes
+//! durable, marked as done with, on one route or on all, and a segment goes when all its entries
+//! are closed. What a crash leaves is read at [`Log::open`]: entries that are not closed are open
+//! again, a torn end is cut, what was damaged is set aside.
+
+mod error;
+mod format;
+mod head;
+mod log;
+mod recover;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+pub use error::{AppendError, OpenError};
+pub use log::{Appended, Entry, Log, NewEntry, Settings, Sync};
+pub use recover::{OpenEntry, Recovered};

@@ -1,0 +1,294 @@
+//! Opening a log: what is in its folder becomes its state.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{io, mem};
+
+use tracing::warn;
+
+use super::error::OpenError;
+use super::format::{
+    EntryHead, FRAME_BYTES, FrameHead, HEADER_BYTES, Header, HeaderError, Kind, Marks, next_place,
+};
+use super::log::{
+    DAMAGED_EXTENSION, Log, Place, Segment, Settings, TEMPORARY_EXTENSION, segment_of, segment_path,
+};
+use super::runs::Runs;
+use crate::data::Time;
+use crate::storage::disk::{Disk, DiskFile};
+
+/// Numbers that are left out at every start: an entry that a crash took away may be known to a
+/// sink by its number, which must not come again.
+const NUMBERS_PER_START: u64 = 1 << 32;
+
+/// What was found when a log was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The entries that are open, in the order of their numbers.
+    pub open: Vec<OpenEntry>,
+    /// Bytes behind the last promised entry that were cut off.
+    pub torn_bytes: u64,
+    /// Bytes that were promised and could not be read, and the files where they are.
+    pub damaged_bytes: u64,
+    /// Files that were set aside for what could not be read in them.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// An entry that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenEntry {
+    /// Its number.
+    pub number: u64,
+    /// The routes that are done with it.
+    pub done: Vec<Arc<str>>,
+}
+
+/// A frame that could be read.
+struct Frame {
+    offset: u64,
+    end: u64,
+    /// How many bytes of the segment were durable when it was written.
+    durable: u64,
+    content: Content,
+}
+
+enum Content {
+    Entry(EntryHead),
+    Marks(Marks),
+}
+
+/// What is found in the segments before it is put together: marks may be in any of them.
+#[derive(Default)]
+struct Findings {
+    /// By number: the segment, and where the frame is.
+    entries: BTreeMap<u64, (u64, u64, EntryHead)>,
+    marks: Vec<Marks>,
+    /// Segments of which something could not be read.
+    broken: Vec<u64>,
+    recovered: Recovered,
+}
+
+impl Log {
+    /// Opens the log in a folder, or begins one there with the id `new_id`.
+    ///
+    /// The caller sees to it that nobody else has it open.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder cannot be read or written, or holds what this version cannot read.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        new_id: u128,
+        now: Time,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let folder = settings.folder.clone();
+        disk.create_folder(&folder).map_err(OpenError::file("make", &folder))?;
+        let names = disk.list(&folder).map_err(OpenError::file("read", &folder))?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
+        numbers.sort_unstable();
+        for name in names.iter().filter(|name| name.ends_with(TEMPORARY_EXTENSION)) {
+            let path = folder.join(name);
+            disk.remove(&path).map_err(OpenError::file("remove", &path))?;
+        }
+        // What is seen here may not have been durable.
+        disk.sync_folder(&folder).map_err(OpenError::file("sync", &folder))?;
+        let mut findings = Findings::default();
+        let mut segments = BTreeMap::new();
+        let mut id = None;
+        for number in &numbers {
+            let path = segment_path(&folder, *number);
+            let is_last = Some(number) == numbers.last();
+            let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
+            let found = read_segment(&*file, &path, &mut id)?;
+            let bytes = findings.take_segment(*number, found, is_last);
+            if is_last {
+                let cut = file.set_len(bytes).and_then(|()| file.sync());
+                cut.map_err(OpenError::file("cut", &path))?;
+            }
+            segments.insert(*number, Segment { bytes, ..Segment::default() });
+        }
+        let mut log = Self::new(disk, settings, id.unwrap_or(new_id));
+        log.next_segment = numbers.last().map_or(1, |last| last + 1);
+        log.segments = segments;
+        log.take_findings(&findings, now);
+        for number in mem::take(&mut findings.broken) {
+            log.set_aside(number, &mut findings.recovered);
+        }
+        let open = log.open.iter();
+        let open =
+            open.map(|(number, place)| OpenEntry { number: *number, done: place.done.clone() });
+        findings.recovered.open = open.collect();
+        Ok((log, findings.recovered))
+    }
+
+    /// Puts together what was found.
+    fn take_findings(&mut self, findings: &Findings, now: Time) {
+        let mut closed = Runs::default();
+        let mut done: BTreeMap<&str, Runs> = BTreeMap::new();
+        for marks in &findings.marks {
+            marks.closed.iter().for_each(|(first, last)| closed.insert_run(*first, *last));
+            for (route, runs) in &marks.routes {
+                let done = done.entry(route).or_default();
+                runs.iter().for_each(|(first, last)| done.insert_run(*first, *last));
+            }
+        }
+        let done: Vec<(Arc<str>, Runs)> =
+            done.into_iter().map(|(route, runs)| (route.into(), runs)).collect();
+        let window = self.settings.dedup_window;
+        for (number, (segment_number, offset, head)) in &findings.entries {
+            let Some(segment) = self.segments.get_mut(segment_number) else { continue };
+            segment.newest = segment.newest.max(head.arrived);
+            if head.arrived.saturating_add(window) >= now && !window.is_zero() {
+                self.recent.insert(head.hash, *number, head.arrived);
+            }
+            if closed.contains(*number) {
+                segment.closed.insert(*number);
+                continue;
+            }
+            segment.num_open += 1;
+            let done = done.iter().filter(|(_, runs)| runs.contains(*number));
+            let done = done.map(|(route, _)| Arc::clone(route)).collect();
+            self.open.insert(*number, Place { segment: *segment_number, offset: *offset, done });
+        }
+        let last = findings.entries.keys().next_back();
+        self.next_entry = last.map_or(1, |last| (last | (NUMBERS_PER_START - 1)) + 1);
+    }
+
+    /// Gives a damaged segment another name, once its open entries are in a new one.
+    fn set_aside(&mut self, number: u64, recovered: &mut Recovered) {
+        let path = self.path(number);
+        match self.try_set_aside(number) {
+            Ok(damaged) => {
+                warn!(path = %damaged.display(), "something in a segment cannot be read, it is set aside");
+                recovered.damaged.push(damaged);
+            }
+            Err(error) => {
+                warn!(path = %path.display(), %error, "a damaged segment cannot be set aside, it stays");
+            }
+        }
+    }
+
+    fn try_set_aside(&mut self, number: u64) -> io::Result<PathBuf> {
+        let here = self.open.iter().filter(|(_, place)| place.segment == number);
+        let entries: Vec<u64> = here.map(|(number, _)| *number).collect();
+        for entry in entries {
+            self.store_again(entry)?;
+        }
+        let mut answers = Vec::new();
+        self.write_staged(&mut answers).map_err(io::Error::other)?;
+        self.repeat_marks(&[number]).map_err(io::Error::other)?;
+        let path = self.path(number);
+        let damaged = path.with_extension(DAMAGED_EXTENSION);
+        self.disk.rename(&path, &damaged)?;
+        self.disk.sync_folder(&self.settings.folder)?;
+        self.segments.remove(&number);
+        Ok(damaged)
+    }
+}
+
+impl Findings {
+    /// Takes what was found in a segment; how many bytes of it count.
+    fn take_segment(&mut self, number: u64, found: Found, is_last: bool) -> u64 {
+        let Found { frames, len, has_tail, is_header_whole } = found;
+        let durable = frames.iter().map(|frame| frame.durable).max().unwrap_or_default();
+        let mut end = HEADER_BYTES as u64;
+        let mut damaged = if is_header_whole { 0 } else { end };
+        let mut is_torn = is_last && has_tail;
+        for Frame { offset, end: frame_end, content, .. } in frames {
+            // Frames become durable in any order; what no later one calls durable was not promised.
+            if offset > end && is_last && end >= durable {
+                is_torn = true;
+                break;
+            }
+            damaged += offset - end;
+            end = frame_end;
+            match content {
+                Content::Entry(head) => {
+                    self.entries.insert(head.number, (number, offset, head));
+                }
+                Content::Marks(marks) => self.marks.push(marks),
+            }
+        }
+        if is_torn {
+            self.recovered.torn_bytes += len - end;
+        } else if !is_last {
+            damaged += len.saturating_sub(end);
+        }
+        if damaged > 0 {
+            self.recovered.damaged_bytes += damaged;
+            self.broken.push(number);
+        }
+        end
+    }
+}
+
+/// What could be read of a segment.
+struct Found {
+    /// In order.
+    frames: Vec<Frame>,
+    len: u64,
+    /// Whether there is something behind the last frame.
+    has_tail: bool,
+    is_header_whole: bool,
+}
+
+/// Reads a segment; its log must be the one that was seen before, if one was.
+fn read_segment(
+    file: &dyn DiskFile,
+    path: &Path,
+    id: &mut Option<u128>,
+) -> Result<Found, OpenError> {
+    let len = file.size_bytes().map_err(OpenError::file("read", path))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_at(&mut bytes, 0).map_err(OpenError::file("read", path))?;
+    let header = bytes.first_chunk().map_or(Err(HeaderError::Unreadable), Header::decode);
+    match header {
+        Ok(header) if header.log != *id.get_or_insert(header.log) => {
+            return Err(OpenError::Mixed { path: path.to_owned() });
+        }
+        Err(HeaderError::Version(found)) => {
+            return Err(OpenError::Version { path: path.to_owned(), found });
+        }
+        Ok(_) | Err(HeaderError::Unreadable) => {}
+    }
+    let frames = read_frames(&bytes);
+    let end = frames.last().map_or(HEADER_BYTES as u64, |frame| frame.end);
+    let tail = bytes.get(usize::try_from(end).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let has_tail = tail.iter().any(|byte| *byte != 0);
+    Ok(Found { frames, len: len.max(end), has_tail, is_header_whole: header.is_ok() })
+}
+
+/// All frames that can be read, also those behind something that cannot.
+fn read_frames(bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut offset = HEADER_BYTES as u64;
+    while offset < bytes.len() as u64 {
+        offset = match read_frame(bytes, offset) {
+            Some(frame) => {
+                let end = frame.end;
+                frames.push(frame);
+                end
+            }
+            None => next_place(offset),
+        };
+    }
+    frames
+}
+
+fn read_frame(bytes: &[u8], offset: u64) -> Option<Frame> {
+    let rest = bytes.get(usize::try_from(offset).ok()?..)?;
+    let (head, rest) = rest.split_first_chunk::<FRAME_BYTES>()?;
+    let head = FrameHead::decode(head)?;
+    let payload = rest.get(..head.payload_bytes)?;
+    if !head.is_of(payload) {
+        return None;
+    }
+    let content = match head.kind {
+        Kind::Entry => Content::Entry(EntryHead::decode(payload)?.0),
+        Kind::Marks => Content::Marks(serde_json::from_slice(payload).ok()?),
+    };
+    let end = (offset + head.frame_bytes() as u64).min(bytes.len() as u64);
+    Some(Frame { offset, end, durable: head.durable, content })
+}
