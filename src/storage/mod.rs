@@ -1,7 +1,8 @@
-//! What is kept on disk: Parquet archives and log indexes.
+//! What is kept on disk: Parquet archives, log indexes, and records that made something panic.
 
 pub mod disk;
 pub mod journal;
 pub mod logindex;
 pub mod object;
 pub mod parquet;
+pub(crate) mod quarantine;

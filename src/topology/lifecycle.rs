@@ -21,7 +21,6 @@ use super::driver::Driver;
 use super::fanout::{FanOut, Target};
 use super::graph::{End, PlannedPipeline};
 use super::intake::Pipelines;
-use super::quarantine::Quarantine;
 use crate::component::{
     Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError, Sharding,
     Transport,
@@ -29,6 +28,7 @@ use crate::component::{
 use crate::config::{ComponentId, Diagnostic, PipelineId};
 use crate::data::Signal;
 use crate::net::{BindError, bind_tcp, bind_unix};
+use crate::storage::quarantine::Quarantine;
 use crate::telemetry::PipelineDescription;
 
 /// How long requests that are being read may still come in when the agent stops.

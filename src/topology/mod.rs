@@ -14,7 +14,6 @@ mod graph;
 mod intake;
 mod lifecycle;
 mod memory;
-mod quarantine;
 
 pub use graph::Plan;
 pub use lifecycle::{Engine, StartError, check};

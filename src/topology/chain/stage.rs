@@ -7,11 +7,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tracing::{error, warn};
 
-use super::super::quarantine::Quarantine;
 use crate::component::{
     Ack, Answer, Budget, Emission, Flush, Outbox, Outcome, ProcessError, Processor,
 };
 use crate::data::{Batch, Time};
+use crate::storage::quarantine::Quarantine;
 use crate::telemetry::{Counter, Live, PipelineLedger, Status, Throttle, with_causes};
 
 /// The account of what stages make.

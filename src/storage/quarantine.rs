@@ -1,4 +1,4 @@
-//! Records that made a stage panic, kept as files for people to look at.
+//! Records that made a component panic, kept as files for people to look at.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,33 +14,34 @@ const MAX_FILES: usize = 1000;
 
 /// The folder `quarantine` in the data directory; it is made when it is needed.
 #[derive(Clone, Debug)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     folder: Arc<PathBuf>,
     num_files: Arc<AtomicUsize>,
 }
 
 impl Quarantine {
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder: Arc::new(folder), num_files: Arc::default() }
     }
 
     /// Keeps a batch of one record that made `component` panic: an encoded export request.
-    pub(super) fn keep(&self, component: &str, batch: &Batch) {
+    pub(crate) fn keep(&self, component: &str, batch: &Batch) {
         let number = self.num_files.fetch_add(1, Ordering::Relaxed);
         if number >= MAX_FILES {
             return;
         }
         let name = format!(
-            "{}-{}-{number}.{}.otlp",
+            "{}-{}-{}-{number}.{}.otlp",
             batch.context().arrived.as_unix_nanos(),
             std::process::id(),
+            component.replace('/', "_"),
             batch.signal().as_str()
         );
         let path = self.folder.join(name);
         let written =
             fs::create_dir_all(&*self.folder).and_then(|()| fs::write(&path, batch.merged_bytes()));
         match written {
-            Ok(()) => error!(component, path = %path.display(), "a record made a stage panic"),
+            Ok(()) => error!(component, path = %path.display(), "a record made a component panic"),
             Err(error) => warn!(component, path = %path.display(), %error, "cannot keep a record"),
         }
     }
