@@ -135,6 +135,15 @@ pub enum ExportError {
         /// What it said.
         source: Cause,
     },
+    /// Of what was sent since the last flush so many records are lost for good; the rest is durable.
+    /// From [`Exporter::flush`](super::Exporter::flush) only.
+    #[error("{num_records} records are lost")]
+    Lost {
+        /// How many.
+        num_records: u64,
+        /// What failed.
+        source: Cause,
+    },
     /// Send it in halves, in order, before the lane's next; what cannot be halved is rejected.
     #[error("the destination refuses it as a whole")]
     Divide {

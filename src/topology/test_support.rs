@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub(super) struct Scripted {
     pub(super) attempts: Mutex<Vec<(Vec<u64>, bool)>>,
     pub(super) buffered: Mutex<Option<Time>>,
     pub(super) flush_failures: AtomicUsize,
+    /// How many records the next flush that succeeds says are lost.
+    pub(super) flush_losses: AtomicU64,
     pub(super) num_flushes: AtomicUsize,
     /// Lanes are the last digit of the first record's time.
     pub(super) is_ordered: bool,
@@ -158,7 +160,10 @@ impl Exporter for Scripted {
             return Err(ExportError::Retry { after: None, source: "disk full".into() });
         }
         *self.buffered.lock().unwrap() = None;
-        Ok(())
+        match self.flush_losses.swap(0, Ordering::SeqCst) {
+            0 => Ok(()),
+            num_records => Err(ExportError::Lost { num_records, source: "worn out".into() }),
+        }
     }
 }
 

@@ -118,7 +118,11 @@ impl Worker {
                     };
                 }
                 Err(ExportError::Retry { after, source }) => (after, source),
-                Err(ExportError::Rejected { source } | ExportError::Divide { source }) => {
+                Err(
+                    ExportError::Rejected { source }
+                    | ExportError::Divide { source }
+                    | ExportError::Lost { source, .. },
+                ) => {
                     return Verdict::Rejected { reason: with_causes(source.as_ref()) };
                 }
             };

@@ -93,7 +93,7 @@ async fn statuses_are_classified_as_the_protocol_says() {
             ExportError::Retry { after: None, source } => (status == 429 || status >= 500, source),
             ExportError::Divide { source } => (status == 400 || status == 413, source),
             ExportError::Rejected { source } => ([301, 401, 404, 409].contains(&status), source),
-            ExportError::Retry { .. } => panic!("{status}: no Retry-After was sent"),
+            ExportError::Retry { .. } | ExportError::Lost { .. } => panic!("{status}: {error}"),
         };
         assert!(is_right, "{status}: {source}");
         let told = with_causes(&*source);

@@ -82,6 +82,10 @@ async fn flush(shared: &Shared, finish: &CancellationToken) {
         };
         let (hint, source) = match error {
             ExportError::Retry { after, source } => (after, source),
+            ExportError::Lost { num_records, source } => {
+                drop_lost(shared, acks, num_records, &*source);
+                return;
+            }
             ExportError::Rejected { source } | ExportError::Divide { source } => {
                 let why = format!("exporter `{}`: {}", shared.id, with_causes(&*source));
                 let answer = Answer::new(Outcome::Rejected, &why);
@@ -101,6 +105,26 @@ async fn flush(shared: &Shared, finish: &CancellationToken) {
         if !wait(shared, finish, backoff.pause(hint, started.elapsed())).await {
             return;
         }
+    }
+}
+
+/// Accounts for records of which it is known only how many are lost; the others are delivered.
+fn drop_lost(
+    shared: &Shared,
+    acks: Vec<Ack>,
+    num_lost: u64,
+    source: &(dyn std::error::Error + Send + Sync),
+) {
+    let why = format!("exporter `{}`: {}", shared.id, with_causes(source));
+    let answer = Answer::new(Outcome::Rejected, &why);
+    let mut num_left = usize::try_from(num_lost).unwrap_or(usize::MAX);
+    for mut ack in acks {
+        let num_dropped = ack.num_records().min(num_left);
+        if num_dropped > 0 {
+            num_left -= num_dropped;
+            shared.drop_for_good(ack.split(num_dropped), "lost", &answer);
+        }
+        shared.deliver(ack);
     }
 }
 

@@ -50,7 +50,7 @@ async fn send_whole(shared: &Shared, request: Request, ack: Ack) -> Option<Divid
                 return None;
             }
             Err(ExportError::Divide { source }) => return Some(Divided { request, ack, source }),
-            Err(ExportError::Rejected { source }) => {
+            Err(ExportError::Rejected { source } | ExportError::Lost { source, .. }) => {
                 reject(shared, ack, &*source);
                 return None;
             }

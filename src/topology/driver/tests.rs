@@ -147,6 +147,17 @@ async fn buffered_records_are_answered_by_the_commit_that_succeeds() {
 }
 
 #[tokio::test]
+async fn records_that_a_commit_lost_are_counted_and_the_others_delivered() {
+    let exporter = Scripted::with([Step::Buffer]);
+    exporter.flush_losses.store(2, Ordering::SeqCst);
+    let bench = start(exporter, settings(), false);
+    let answer = soon(bench.enqueue(&[1, 2, 3])).await.unwrap();
+    assert_eq!(answer.outcome, Outcome::Rejected);
+    let (_, delivered, dropped) = bench.stop().await;
+    assert_eq!((delivered, dropped), (1, vec![("lost".into(), 2)]));
+}
+
+#[tokio::test]
 async fn stopping_commits_what_is_buffered() {
     let exporter = Scripted::default();
     let bench = start(exporter, settings(), true);
