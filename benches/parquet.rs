@@ -20,7 +20,9 @@ use catchment::data::{
     Batch, LogRecord, Signal, SpanId, SpanWriter, Time, TraceId, TracesBuilder, Value,
 };
 use catchment::storage::object::{Object, ObjectError, ObjectStore, Upload};
-use catchment::storage::parquet::{Archive, Format, Retention, Rotation, RowGroup, Settings};
+use catchment::storage::parquet::{
+    Archive, Format, Partitioning, Retention, Rotation, RowGroup, Settings,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -111,6 +113,7 @@ fn store(signal: Signal, batches: &[Batch]) -> Bytes {
             zstd_level: 1,
             promoted: Vec::new(),
         },
+        partitioning: Partitioning { by: Vec::new(), max_open: 64 },
         rotation: Rotation { max_bytes: 1 << 40, max_rows: 1 << 40 },
         retention: Retention::default(),
     };

@@ -12,8 +12,10 @@ use crate::component::{Budget, Charge, ExportError, Exporter, Held, Host, Payloa
 use crate::data::{Signal, Time};
 use crate::storage::object::{LocalStore, ObjectStore};
 use crate::storage::parquet::{
-    Archive, Format, ParquetArchiveError, Retention, Rotation, Settings as ArchiveSettings,
+    Archive, Format, ParquetArchiveError, Partitioning, Retention, Rotation,
+    Settings as ArchiveSettings,
 };
+use crate::storage::quarantine::Quarantine;
 use crate::telemetry::Clock;
 
 /// The account of what is encoded and not written yet.
@@ -33,8 +35,11 @@ const UNNAMED: &str = "node";
 pub(super) struct Settings {
     pub(super) folder: PathBuf,
     pub(super) node: Option<String>,
+    /// The exporter's id, for records that are set aside.
+    pub(super) id: String,
     pub(super) signal: Signal,
     pub(super) format: Format,
+    pub(super) partitioning: Partitioning,
     pub(super) rotation: Rotation,
     /// How long a record may wait for a commit.
     pub(super) max_age: Duration,
@@ -46,6 +51,7 @@ pub(super) struct ParquetExporter {
     settings: Settings,
     clock: Clock,
     budget: Budget,
+    quarantine: Quarantine,
     /// Nothing until it is started.
     archive: Arc<AsyncMutex<Option<Writer>>>,
     waiting: Mutex<Waiting>,
@@ -57,12 +63,23 @@ struct Writer {
     charge: Charge,
 }
 
+/// What is left in the archive after a call.
+#[derive(Default)]
+struct Left {
+    is_due: bool,
+    has_records: bool,
+    num_lost: u64,
+}
+
 /// What waits for a commit.
 #[derive(Default)]
 struct Waiting {
     /// When the first record came that no commit has.
     since: Option<Time>,
     is_due: bool,
+    has_records: bool,
+    /// Records that were lost since the last flush that succeeded.
+    num_lost: u64,
     last_flush: Time,
 }
 
@@ -72,6 +89,7 @@ impl ParquetExporter {
             settings,
             clock: host.clock.clone(),
             budget: host.budget.clone(),
+            quarantine: Quarantine::new(host.data_dir.join("quarantine")),
             archive: Arc::default(),
             waiting: Mutex::default(),
         }
@@ -87,22 +105,29 @@ impl ParquetExporter {
         work: impl FnOnce(&mut Archive) -> Result<(), ParquetArchiveError> + Send + 'static,
     ) -> Result<(), ExportError> {
         let mut slot = Arc::clone(&self.archive).lock_owned().await;
+        let (quarantine, id) = (self.quarantine.clone(), self.settings.id.clone());
         let worked = spawn_blocking(move || {
             let Some(Writer { archive, charge }) = slot.as_mut() else {
-                return (Err(ParquetArchiveError::Stopped), false, true);
+                return (Err(ParquetArchiveError::NotOpen), Left::default());
             };
             let worked = work(archive);
+            let lost = archive.take_lost();
+            lost.set_aside.iter().for_each(|record| quarantine.keep(&id, record));
             let taken = archive.memory_bytes();
             let charged = charge.size_bytes();
             charge.grow(taken.saturating_sub(charged));
             charge.shrink(charged.saturating_sub(taken));
-            (worked, archive.is_commit_due(), archive.is_empty())
+            let num_lost = lost.num_records;
+            let (is_due, has_records) = (archive.is_commit_due(), !archive.is_empty());
+            (worked, Left { is_due, has_records, num_lost })
         });
-        let (worked, is_due, is_empty) = worked.await.map_err(retry)?;
+        let (worked, left) = worked.await.map_err(retry)?;
         let now = self.clock.now();
         let mut waiting = self.waiting();
-        waiting.is_due = is_due;
-        if is_empty {
+        waiting.is_due = left.is_due;
+        waiting.has_records = left.has_records;
+        waiting.num_lost += left.num_lost;
+        if !left.has_records && waiting.num_lost == 0 {
             waiting.since = None;
         } else {
             waiting.since.get_or_insert(now);
@@ -150,7 +175,16 @@ impl Exporter for ParquetExporter {
     async fn flush(&self) -> Result<(), ExportError> {
         let now = self.clock.now();
         self.waiting().last_flush = now;
-        self.work(move |archive| archive.commit(now)).await
+        self.work(move |archive| archive.commit(now)).await?;
+        let mut waiting = self.waiting();
+        match std::mem::take(&mut waiting.num_lost) {
+            0 => Ok(()),
+            num_records => {
+                waiting.since = waiting.since.filter(|_| waiting.has_records);
+                let source = "the archive could not keep them; see its log and `quarantine`".into();
+                Err(ExportError::Lost { num_records, source })
+            }
+        }
     }
 }
 
@@ -164,6 +198,7 @@ fn open(settings: &Settings) -> Result<Archive, ParquetArchiveError> {
         signal: settings.signal,
         file_prefix: format!("{node}-{id:032x}"),
         format: settings.format.clone(),
+        partitioning: settings.partitioning.clone(),
         rotation: settings.rotation,
         retention: settings.retention,
     };

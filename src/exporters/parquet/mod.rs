@@ -15,9 +15,9 @@ use self::location::Location;
 use crate::component::{
     BuildContext, BuildError, DriverSettings, Exporter, ExporterConfig, Stability,
 };
-use crate::config::{ByteSize, Duration, Refused};
+use crate::config::{ByteSize, Duration};
 use crate::data::Signal;
-use crate::storage::parquet::{self, Format, promotion_conflict};
+use crate::storage::parquet::{self, Format, Partitioning, name_conflict};
 
 /// The least that a row group may take encoded.
 const MIN_ROW_GROUP: ByteSize = ByteSize::mib(1);
@@ -27,6 +27,12 @@ const MAX_ROW_GROUP_ROWS: usize = 10_000_000;
 
 /// The most columns for attributes.
 const MAX_PROMOTED: usize = 256;
+
+/// The most levels of folders below the hour.
+const MAX_PARTITION_KEYS: usize = 4;
+
+/// The longest name of an attribute that files are divided by; it is a part of folders' names.
+const MAX_PARTITION_KEY: usize = 100;
 
 /// Settings of `parquet`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -46,10 +52,36 @@ pub struct ParquetConfig {
     pub compression: Compression,
     /// Attributes, of the record or else the resource, that have a column of their own.
     pub promote_attributes: Vec<String>,
-    /// Refused: only the hour of arrival divides an archive into folders.
-    pub partition_by: Option<Refused>,
+    /// What divides the files of an hour, in this order: `tenant`, or names of attributes, of the
+    /// resource, or also of the record for those in `promote_attributes`. At most 4.
+    pub partition_by: Vec<String>,
+    /// How many partitions have a file of their own in a commit, 1 to 1,000; default 64. Records
+    /// of further ones share a file.
+    pub max_partitions: MaxPartitions,
     /// When files are removed.
     pub retention: Retention,
+}
+
+/// How many partitions have a file of their own in a commit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "usize")]
+pub struct MaxPartitions(usize);
+
+impl Default for MaxPartitions {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl TryFrom<usize> for MaxPartitions {
+    type Error = String;
+
+    fn try_from(number: usize) -> Result<Self, String> {
+        match number {
+            1..=1000 => Ok(Self(number)),
+            _ => Err(format!("expected 1 to 1000, not {number}")),
+        }
+    }
 }
 
 /// When files end and can be seen, whatever comes first.
@@ -155,8 +187,13 @@ retention:
                 |location| PathBuf::from(location.path()),
             ),
             node: self.node.clone(),
+            id: context.id.to_string(),
             signal: context.signal,
             format,
+            partitioning: Partitioning {
+                by: self.partition_by.clone(),
+                max_open: self.max_partitions.0,
+            },
             rotation: parquet::Rotation {
                 max_bytes: self.rotation.max_bytes.get(),
                 max_rows: self.rotation.max_rows.get(),
@@ -195,10 +232,19 @@ impl ParquetConfig {
             let message = format!("`promote_attributes` has more than {MAX_PROMOTED} names");
             return Err(BuildError::setting(message));
         }
-        if let Some(attribute) = promotion_conflict(signal, &self.promote_attributes) {
+        let is_short = |key: &String| key.len() <= MAX_PARTITION_KEY;
+        if self.partition_by.len() > MAX_PARTITION_KEYS || !self.partition_by.iter().all(is_short) {
+            let message = format!(
+                "`partition_by` must be at most {MAX_PARTITION_KEYS} names of at most \
+                 {MAX_PARTITION_KEY} bytes"
+            );
+            return Err(BuildError::setting(message));
+        }
+        let conflict = name_conflict(signal, &self.promote_attributes, &self.partition_by);
+        if let Some(attribute) = conflict {
             return Err(BuildError::setting(format!(
-                "`promote_attributes`: the column of `{attribute}` would have the name of another \
-                 column of {}",
+                "`promote_attributes` or `partition_by`: the column or folder of `{attribute}` \
+                 would have the name of another of {}",
                 signal.as_str()
             )));
         }

@@ -39,7 +39,9 @@ fn settings(folder: &Path) -> exporter::Settings {
     exporter::Settings {
         folder: folder.to_owned(),
         node: Some("node".to_owned()),
+        id: "parquet".to_owned(),
         signal: Signal::Logs,
+        partitioning: Partitioning { by: Vec::new(), max_open: 64 },
         format: Format {
             row_group: parquet::RowGroup { max_rows: 1000, max_bytes: 1 << 20 },
             zstd_level: 1,
@@ -150,7 +152,7 @@ fn read(text: &str) -> Result<ParquetConfig, String> {
 fn settings_that_we_lack_are_refused_by_name() {
     let refused = read("path: s3://bucket/logs").unwrap_err();
     assert!(refused.contains("scheme `s3` is not supported"), "{refused}");
-    assert!(read("partition_by: [tenant]").unwrap_err().contains("partition_by"));
+    assert!(read("max_partitions: 0").unwrap_err().contains("1 to 1000"));
     assert!(read("rotation: {max_size: 1MiB}").unwrap_err().contains("max_size"));
     assert!(read("rotation: {max_rows: 0}").is_err());
 }
@@ -161,6 +163,10 @@ fn settings_that_do_not_fit_are_refused() {
     for (text, expected) in [
         ("promote_attributes: [http.route, http_route]", "`http_route`"),
         ("promote_attributes: [severity.text]", "`severity.text`"),
+        ("partition_by: [a.b, a_b]", "`a_b`"),
+        ("partition_by: ['']", "``"),
+        ("partition_by: [a, b, c, d, e]", "at most 4"),
+        ("{promote_attributes: [partition.a], partition_by: [a]}", "`a`"),
         ("compression: {level: 23}", "`compression::level`"),
         ("row_group: {max_bytes: 1KiB}", "`row_group::max_bytes`"),
         ("node: a/b", "`node`"),

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use flate2::Crc;
 use tracing::{info, warn};
 
 use super::{Object, ObjectError, ObjectStore, Upload};
@@ -66,8 +67,14 @@ impl ObjectStore for LocalStore {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = self.root.join(TEMPORARY).join(format!("{file_name}{TEMPORARY_SUFFIX}"));
         let file = create_locked(&temporary).map_err(failed("create", &temporary))?;
-        let upload = LocalUpload { path, temporary, file, size_bytes: 0, state: State::Written };
-        Ok(Box::new(upload))
+        Ok(Box::new(LocalUpload {
+            path,
+            temporary,
+            file,
+            size_bytes: 0,
+            checksum: Crc::new(),
+            state: State::Written,
+        }))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Object>, ObjectError> {
@@ -134,29 +141,53 @@ struct LocalUpload {
     temporary: PathBuf,
     file: File,
     size_bytes: u64,
+    /// Of the bytes that should be in it.
+    checksum: Crc,
     state: State,
 }
 
 impl LocalUpload {
-    /// Writes all bytes again: after a sync that failed, the system takes them for written.
+    /// Writes all bytes to another file, and makes that the one.
+    ///
+    /// After a sync that failed the system may take pages for written that are not, so that a
+    /// second one would succeed without them. What is read here may come from such pages, which is
+    /// fine, or from a disk that never had them, which the checksum tells.
     fn write_again(&mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
         let again = self.temporary.with_added_extension("again");
         let mut file = create_locked(&again)?;
-        let copied = io::copy(&mut (&self.file).take(self.size_bytes), &mut file);
-        let copied = copied.and_then(|copied| match copied == self.size_bytes {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        });
-        match copied.and_then(|()| fs::rename(&again, &self.temporary)) {
-            Ok(()) => self.file = file,
-            Err(error) => {
-                // What stays is deleted at the next start.
-                let _ = fs::remove_file(&again);
-                return Err(error);
-            }
+        let copied = self.copy_to(&mut file).and_then(|()| fs::rename(&again, &self.temporary));
+        if copied.is_err() {
+            // What stays is deleted at the next start.
+            let _ = fs::remove_file(&again);
+            return copied;
+        }
+        self.file = file;
+        Ok(())
+    }
+
+    fn copy_to(&self, to: &mut File) -> io::Result<()> {
+        let mut from = Summed { file: (&self.file).take(self.size_bytes), checksum: Crc::new() };
+        let num_copied = io::copy(&mut from, to)?;
+        if num_copied != self.size_bytes || from.checksum.sum() != self.checksum.sum() {
+            let message = "the disk lost bytes that were written; a sync had failed before";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         Ok(())
+    }
+}
+
+/// Adds up what is read.
+struct Summed<'a> {
+    file: io::Take<&'a File>,
+    checksum: Crc,
+}
+
+impl io::Read for Summed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let num_read = self.file.read(buffer)?;
+        self.checksum.update(buffer.get(..num_read).unwrap_or_default());
+        Ok(num_read)
     }
 }
 
@@ -166,6 +197,7 @@ impl Upload for LocalUpload {
         let written = written.and_then(|_| self.file.write_all(bytes));
         written.map_err(failed("write", &self.temporary))?;
         self.size_bytes += bytes.len() as u64;
+        self.checksum.update(bytes);
         Ok(())
     }
 
@@ -232,4 +264,48 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file after a sync that failed, and its folder.
+    fn unsynced() -> (LocalUpload, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let temporary = folder.path().join("a.tmp");
+        let upload = LocalUpload {
+            path: folder.path().join("deep/a"),
+            file: create_locked(&temporary).unwrap(),
+            temporary,
+            size_bytes: 0,
+            checksum: Crc::new(),
+            state: State::Unknown,
+        };
+        (upload, folder)
+    }
+
+    #[test]
+    fn file_is_written_again_after_a_sync_that_failed() {
+        let (mut upload, folder) = unsynced();
+        upload.append(b"some ").unwrap();
+        upload.append(b"bytes").unwrap();
+        upload.finish().unwrap();
+        assert_eq!(fs::read(folder.path().join("deep/a")).unwrap(), b"some bytes");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn bytes_that_the_disk_lost_are_not_taken_for_written() {
+        for damaged in [b"some byte_".as_slice(), b"some byt"] {
+            let (mut upload, folder) = unsynced();
+            upload.append(b"some bytes").unwrap();
+            fs::write(&upload.temporary, damaged).unwrap();
+            for _ in 0..2 {
+                assert!(upload.finish().unwrap_err().is_loss());
+            }
+            drop(upload);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
 }

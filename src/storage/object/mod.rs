@@ -21,6 +21,15 @@ pub struct ObjectError {
     pub source: io::Error,
 }
 
+impl ObjectError {
+    /// Whether bytes that were written before are not there any more: the object can never be
+    /// finished.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        self.source.kind() == io::ErrorKind::InvalidData
+    }
+}
+
 /// An object that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
@@ -70,7 +79,7 @@ pub trait Upload: Debug + Send {
     /// Fails when they cannot be written now.
     fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError>;
 
-    /// Makes the object be there, durably. After an error it is called again.
+    /// Makes the object be there, durably. After an error that is no loss it is called again.
     ///
     /// # Errors
     ///

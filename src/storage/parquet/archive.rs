@@ -2,24 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use time::OffsetDateTime;
-use tracing::{debug, info, warn};
+use tracing::{debug, error};
 
 use super::error::ParquetArchiveError;
 use super::file::FileWriter;
 use super::footer::{CommitId, Footer};
+use super::partition::{Partitioner, Partitioning};
+use super::recovery::guarded;
+use super::retention::{self, HOUR};
 use super::{Format, Retention, Rotation};
 use crate::data::{Batch, EntryId, Signal, Time};
-use crate::storage::object::{Object, ObjectStore, Upload};
-
-/// The length of the window of arrival time that a folder stands for.
-const HOUR: u64 = 3_600_000_000_000;
-/// Files that may have a row group in memory; more are open only when arrival times mix.
-const MAX_ROW_GROUPS: usize = 2;
-/// How often retention is seen to.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+use crate::storage::object::{ObjectStore, Upload};
 
 /// Settings of an archive.
 #[derive(Clone, Debug)]
@@ -30,6 +24,8 @@ pub struct Settings {
     pub file_prefix: String,
     /// How rows are written.
     pub format: Format,
+    /// What files are divided by, beside the hour.
+    pub partitioning: Partitioning,
     /// When a commit is due.
     pub rotation: Rotation,
     /// When files are removed.
@@ -38,25 +34,38 @@ pub struct Settings {
 
 /// Records as Parquet files in a store.
 ///
-/// A file is chosen by the hour in which its records arrived, and is seen when it is committed.
-/// The encoder never waits for the store: bytes that the store did not take are kept, and offered
-/// again before anything else is done.
+/// A file is chosen by the hour in which its records arrived, and by partition, and is seen when it
+/// is committed. The encoder never waits for the store: bytes that the store did not take are kept,
+/// and offered again before anything else is done. A record on which the encoder panics is set
+/// aside, and the rest goes on; see `recovery`.
 pub struct Archive {
-    settings: Settings,
+    pub(super) settings: Settings,
     store: Arc<dyn ObjectStore>,
-    open: Vec<OpenFile>,
+    partitioner: Partitioner,
+    pub(super) open: Vec<OpenFile>,
     ended: Vec<EndedFile>,
     num_files: u64,
+    pub(super) num_envelopes: u64,
+    pub(super) lost: Lost,
     next_retention: Time,
-    /// While a file is changed, and for ever if that did not end well.
-    is_stopped: bool,
+}
+
+/// Records that the archive took and cannot keep.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// How many.
+    pub num_records: u64,
+    /// Those among them that are known to have done it, one a batch.
+    pub set_aside: Vec<Batch>,
 }
 
 /// A file that takes records.
-struct OpenFile {
+pub(super) struct OpenFile {
     /// Hours since the Unix epoch.
     hour: u64,
-    file: FileWriter,
+    /// The folders of its partition, each with `/` before it.
+    partition: String,
+    pub(super) file: FileWriter,
     output: Output,
     parts: BTreeSet<(EntryId, u32)>,
 }
@@ -104,24 +113,25 @@ impl Archive {
     #[must_use]
     pub fn new(settings: Settings, store: Arc<dyn ObjectStore>) -> Self {
         Self {
+            partitioner: Partitioner::new(&settings.partitioning.by, &settings.format.promoted),
             settings,
             store,
             open: Vec::new(),
             ended: Vec::new(),
             num_files: 0,
+            num_envelopes: 0,
+            lost: Lost::default(),
             next_retention: Time::default(),
-            is_stopped: false,
         }
     }
 
-    /// Adds the records of a batch to the file of its arrival time, or of `now` if it has none.
+    /// Adds the records of a batch to the files of its arrival time, or of `now` if it has none.
     ///
     /// # Errors
     ///
     /// Fails when the store does not take what it should have before; nothing of the batch is in
     /// the archive then.
     pub fn add(&mut self, batch: &Batch, now: Time) -> Result<(), ParquetArchiveError> {
-        self.check()?;
         self.publish()?;
         for file in &mut self.open {
             file.drain()?;
@@ -130,14 +140,15 @@ impl Archive {
             return Ok(());
         }
         let arrived = Some(batch.context().arrived).filter(|arrived| *arrived != Time::default());
-        let index = self.file_of(arrived.unwrap_or(now))?;
-        self.is_stopped = true;
-        if let Some(open) = self.open.get_mut(index) {
-            open.file.add(batch).map_err(ParquetArchiveError::Encode)?;
-            open.parts.extend(batch.parts().iter().map(|part| (part.entry, part.route)));
+        let hour = arrived.unwrap_or(now).as_unix_nanos() / HOUR;
+        for (index, piece) in self.divide(batch, hour)? {
+            self.fill(index, &piece);
+            if let Some(open) = self.open.get_mut(index) {
+                open.parts.extend(piece.parts().iter().map(|part| (part.entry, part.route)));
+            }
         }
-        self.limit_row_groups(index)?;
-        self.is_stopped = false;
+        self.limit_memory();
+        self.give_up_broken();
         // The batch is in; what the store does not take now is offered again with the next call.
         for file in &mut self.open {
             if let Err(error) = file.drain() {
@@ -154,7 +165,9 @@ impl Archive {
         let is_full = |open: &OpenFile| {
             open.file.num_rows() >= max_rows || open.file.size_bytes() >= max_bytes
         };
-        self.open.len() > 1 || !self.ended.is_empty() || self.open.iter().any(is_full)
+        let first_hour = self.open.first().map(|open| open.hour);
+        let is_other_hour = |open: &OpenFile| Some(open.hour) != first_hour;
+        !self.ended.is_empty() || self.open.iter().any(|open| is_other_hour(open) || is_full(open))
     }
 
     /// Whether there are records that no commit has.
@@ -179,167 +192,148 @@ impl Archive {
         max_age.is_some() || max_bytes.is_some()
     }
 
+    /// Takes out what was lost since the last call.
+    pub fn take_lost(&mut self) -> Lost {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Makes everything that was added be there, durably; then removes what is too old by `now`.
     ///
     /// # Errors
     ///
     /// Fails when the store does; everything is kept and comes with the next call.
     pub fn commit(&mut self, now: Time) -> Result<(), ParquetArchiveError> {
-        self.check()?;
         self.publish()?;
-        self.end_files()?;
+        self.end_files();
         self.publish()?;
         if self.has_retention() && now >= self.next_retention {
-            self.next_retention = now.saturating_add(RETENTION_INTERVAL);
-            self.remove_old(now);
+            self.next_retention = now.saturating_add(retention::INTERVAL);
+            let Settings { signal, retention, .. } = self.settings;
+            retention::remove_old(&*self.store, signal, retention, now);
         }
         Ok(())
     }
 
-    const fn check(&self) -> Result<(), ParquetArchiveError> {
-        if self.is_stopped { Err(ParquetArchiveError::Stopped) } else { Ok(()) }
+    /// The pieces of a batch by the index of the file that they go to.
+    fn divide(
+        &mut self,
+        batch: &Batch,
+        hour: u64,
+    ) -> Result<Vec<(usize, Batch)>, ParquetArchiveError> {
+        if self.partitioner.is_empty() {
+            return Ok(vec![(self.file_of(hour, String::new())?, batch.clone())]);
+        }
+        let (partitions, of_records) = self.partitioner.partitions(batch);
+        let files = partitions.into_iter().map(|partition| self.file_of(hour, partition));
+        let files = files.collect::<Result<Vec<usize>, _>>()?;
+        let used: Vec<usize> = files.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut of_records = of_records.into_iter();
+        let pieces = batch.partition(used.len(), |_| {
+            let file = of_records.next().and_then(|partition| files.get(partition));
+            file.and_then(|file| used.binary_search(file).ok()).unwrap_or_default()
+        });
+        Ok(used.into_iter().zip(pieces).collect())
     }
 
-    /// The index of the open file for what arrived at `arrived`.
-    fn file_of(&mut self, arrived: Time) -> Result<usize, ParquetArchiveError> {
-        let hour = arrived.as_unix_nanos() / HOUR;
-        if let Some(index) = self.open.iter().position(|open| open.hour == hour) {
+    /// The index of the open file of an hour and a partition; of the one for the rest when as many
+    /// partitions are open as may be.
+    fn file_of(&mut self, hour: u64, mut partition: String) -> Result<usize, ParquetArchiveError> {
+        let is_it = |open: &OpenFile, name: &str| open.hour == hour && open.partition == name;
+        if let Some(index) = self.open.iter().position(|open| is_it(open, &partition)) {
             return Ok(index);
+        }
+        if !partition.is_empty() && self.open.len() >= self.settings.partitioning.max_open {
+            partition = self.partitioner.other();
+            if let Some(index) = self.open.iter().position(|open| is_it(open, &partition)) {
+                return Ok(index);
+            }
         }
         let Settings { signal, file_prefix, format, .. } = &self.settings;
         let number = self.num_files + 1;
-        let folder = folder(*signal, hour);
-        let name = format!("{folder}/{file_prefix}-{number}.parquet");
+        let folder = retention::folder(*signal, hour);
+        let name = format!("{folder}{partition}/{file_prefix}-{number}.parquet");
         let file = FileWriter::try_new(*signal, format).map_err(ParquetArchiveError::Encode)?;
         let upload = self.store.create(&name)?;
         self.num_files = number;
         let output = Output { name, upload, pending: Vec::new(), size_bytes: 0 };
-        self.open.push(OpenFile { hour, file, output, parts: BTreeSet::new() });
+        self.open.push(OpenFile { hour, partition, file, output, parts: BTreeSet::new() });
         Ok(self.open.len() - 1)
     }
 
-    /// Ends row groups of files other than the one in use when many are open.
-    fn limit_row_groups(&mut self, in_use: usize) -> Result<(), ParquetArchiveError> {
-        if self.open.len() <= MAX_ROW_GROUPS {
-            return Ok(());
+    /// Ends the largest row groups while those of several files take more than one may.
+    fn limit_memory(&mut self) {
+        let max_bytes = self.settings.format.row_group.max_bytes;
+        let mut sizes: Vec<(usize, usize)> =
+            self.open.iter().map(|open| open.file.memory_bytes()).enumerate().collect();
+        if sizes.len() < 2 {
+            return;
         }
-        for (index, open) in self.open.iter_mut().enumerate() {
-            if index != in_use {
-                open.file.end_row_group().map_err(ParquetArchiveError::Encode)?;
-            }
+        sizes.sort_by_key(|(_, size)| *size);
+        let mut total: usize = sizes.iter().map(|(_, size)| size).sum();
+        while let Some((index, size)) = sizes.pop()
+            && total > max_bytes
+        {
+            self.end_row_group(index);
+            total -= size;
         }
-        Ok(())
     }
 
     /// Ends all open files as one commit.
-    fn end_files(&mut self) -> Result<(), ParquetArchiveError> {
-        self.is_stopped = true;
+    fn end_files(&mut self) {
+        for index in 0..self.open.len() {
+            self.end_row_group(index);
+        }
+        self.give_up_broken();
         let commit = CommitId { id: rand::random(), num_files: self.open.len() };
-        for OpenFile { file, mut output, parts, .. } in self.open.drain(..) {
+        let ended = self.open.drain(..).map(|OpenFile { file, mut output, parts, .. }| {
             let num_rows = file.num_rows();
             let footer = Footer { commit, parts, times: file.times() };
-            let rest = file.finish(&footer).map_err(ParquetArchiveError::Encode)?;
-            output.pending.extend_from_slice(&rest);
-            self.ended.push(EndedFile { output, num_rows });
+            let rest = guarded(|| file.finish(&footer));
+            if let Ok(rest) = &rest {
+                output.pending.extend_from_slice(rest);
+            }
+            (EndedFile { output, num_rows }, rest.err())
+        });
+        let (ended, failures): (Vec<_>, Vec<_>) = ended.unzip();
+        // A commit counts only as a whole.
+        if let Some(why) = failures.into_iter().flatten().next() {
+            let num_rows: u64 = ended.iter().map(|file| file.num_rows).sum();
+            error!(why, num_rows, "the Parquet files of a commit are lost");
+            self.lost.num_records += num_rows;
+            return;
         }
-        self.is_stopped = false;
-        Ok(())
+        self.ended.extend(ended);
+    }
+
+    /// Lets go of files that cannot be ended, and of those without rows.
+    fn give_up_broken(&mut self) {
+        let lost = &mut self.lost;
+        self.open.retain_mut(|OpenFile { file, output, .. }| {
+            if file.is_broken() {
+                let behind = file.take_broken_rows().map_or(0, |rows| rows.num_rows());
+                let num_rows = file.num_rows() + behind as u64;
+                error!(name = output.name, num_rows, "a Parquet file is lost");
+                lost.num_records += num_rows;
+            }
+            !file.is_broken() && file.num_rows() > 0
+        });
     }
 
     /// Makes the ended files be there.
     fn publish(&mut self) -> Result<(), ParquetArchiveError> {
-        if self.ended.is_empty() {
-            return Ok(());
-        }
-        while let Some(ended) = self.ended.last_mut() {
-            ended.output.drain()?;
-            ended.output.upload.finish()?;
-            let (name, size_bytes) = (&ended.output.name, ended.output.size_bytes);
-            debug!(name, size_bytes, num_rows = ended.num_rows, "committed a Parquet file");
+        while let Some(EndedFile { output, num_rows }) = self.ended.last_mut() {
+            output.drain()?;
+            let (name, size_bytes, num_rows) = (&output.name, output.size_bytes, *num_rows);
+            match output.upload.finish() {
+                Ok(()) => debug!(name, size_bytes, num_rows, "committed a Parquet file"),
+                Err(error) if error.is_loss() => {
+                    error!(%error, name, num_rows, "a Parquet file is lost");
+                    self.lost.num_records += num_rows;
+                }
+                Err(error) => return Err(error.into()),
+            }
             self.ended.pop();
         }
         Ok(())
-    }
-
-    /// Removes files that are too old, then the oldest while all take too many bytes.
-    fn remove_old(&self, now: Time) {
-        let mut files: Vec<(u64, Object)> = match self.store.list(self.settings.signal.as_str()) {
-            Ok(objects) => {
-                objects.into_iter().filter_map(|file| Some((hour_of(&file.name)?, file))).collect()
-            }
-            Err(error) => {
-                warn!(%error, "cannot list the archive for its retention");
-                return;
-            }
-        };
-        files.sort_by(|(left_hour, left), (right_hour, right)| {
-            (left_hour, &left.name).cmp(&(right_hour, &right.name))
-        });
-        let Retention { max_age, max_bytes } = self.settings.retention;
-        let mut total: u64 = files.iter().map(|(_, file)| file.size_bytes).sum();
-        for (hour, file) in files {
-            let end = Time::from_unix_nanos(hour.saturating_add(1).saturating_mul(HOUR));
-            let is_old = max_age.is_some_and(|max_age| now.saturating_since(end) > max_age);
-            let is_surplus = max_bytes.is_some_and(|max_bytes| total > max_bytes);
-            if !is_old && !is_surplus {
-                break;
-            }
-            match self.store.delete(&file.name) {
-                Ok(()) => {
-                    total = total.saturating_sub(file.size_bytes);
-                    info!(name = file.name, "removed a Parquet file by the archive's retention");
-                }
-                Err(error) => warn!(%error, "cannot remove a Parquet file"),
-            }
-        }
-    }
-}
-
-/// `logs/date=2026-11-22/hour=07`.
-fn folder(signal: Signal, hour: u64) -> String {
-    let seconds = i64::try_from(hour.saturating_mul(3600)).unwrap_or(i64::MAX);
-    let start = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (year, month, day) = start.to_calendar_date();
-    let (signal, month, hour) = (signal.as_str(), u8::from(month), start.hour());
-    format!("{signal}/date={year:04}-{month:02}-{day:02}/hour={hour:02}")
-}
-
-/// The hour, since the Unix epoch, of a file that an archive wrote.
-fn hour_of(name: &str) -> Option<u64> {
-    let mut parts = name.split('/').skip(1);
-    let date = parts.next()?.strip_prefix("date=")?;
-    let hour: u64 = parts.next()?.strip_prefix("hour=")?.parse().ok()?;
-    let file = parts.next()?.strip_suffix(".parquet")?;
-    if parts.next().is_some() {
-        return None;
-    }
-    let (rest, number) = file.rsplit_once('-')?;
-    let (_, id) = rest.rsplit_once('-')?;
-    number.parse::<u64>().ok()?;
-    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let format = time::macros::format_description!("[year]-[month]-[day]");
-    let day = time::Date::parse(date, format).ok().filter(|_| is_id)?;
-    let seconds = day.midnight().assume_utc().unix_timestamp();
-    u64::try_from(seconds / 3600).ok().map(|hours| hours + hour)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hour_of_a_file_is_that_of_its_folder() {
-        let id = "0123456789abcdef0123456789abcdef";
-        let folder = folder(Signal::Logs, 495_000);
-        assert_eq!(folder, "logs/date=2026-06-21/hour=00");
-        assert_eq!(hour_of(&format!("{folder}/my-node-{id}-7.parquet")), Some(495_000));
-        for name in [
-            "logs/date=2026-06-21/hour=00/own.parquet".to_owned(),
-            format!("logs/date=2026-06-21/node-{id}-7.parquet"),
-            format!("{folder}/node-{id}-7.csv"),
-            format!("{folder}/deeper/node-{id}-7.parquet"),
-        ] {
-            assert_eq!(hour_of(&name), None, "{name}");
-        }
     }
 }

@@ -257,10 +257,18 @@ impl Lists {
     }
 
     pub(super) fn finish(&mut self, element: FieldRef, elements: ArrayRef) -> ArrayRef {
+        let elements = self.cut(elements);
         Arc::new(ListArray::new(element, self.take(), elements, None))
     }
 
+    /// The elements up to the last end; a panic may have left more.
+    fn cut(&self, elements: ArrayRef) -> ArrayRef {
+        let end = offset(self.0.last().copied().unwrap_or_default());
+        if elements.len() > end { elements.slice(0, end) } else { elements }
+    }
+
     pub(super) fn finish_rows(&mut self, fields: Fields, columns: Arrays) -> ArrayRef {
+        let columns = columns.into_iter().map(|column| self.cut(column)).collect();
         let rows = StructArray::new(fields, columns, None);
         let element = arrow::datatypes::Field::new("element", rows.data_type().clone(), false);
         self.finish(Arc::new(element), Arc::new(rows))
@@ -271,7 +279,7 @@ impl Lists {
         let DataType::Struct(fields) = entries.data_type() else {
             return arrow::array::new_empty_array(entries.data_type());
         };
-        let pairs = StructArray::new(fields.clone(), vec![keys, values], None);
+        let pairs = StructArray::new(fields.clone(), vec![self.cut(keys), self.cut(values)], None);
         Arc::new(MapArray::new(entries, self.take(), pairs, None, false))
     }
 }

@@ -7,7 +7,9 @@ use super::attributes::AttributeColumns;
 use super::columns::{Numbers, Texts};
 use super::text::split;
 use crate::data::wire::Fields;
-use crate::data::{EntityRef, Resource, Scope, Value, push_json_str};
+use crate::data::{
+    Batch, DataPoint, EntityRef, Metric, Resource, Scope, Signal, Value, push_json_str,
+};
 
 /// The number of the field that holds groups in a request, and a resource or scope in its group.
 const FIRST: u32 = 1;
@@ -26,24 +28,69 @@ pub(super) struct Envelope<'a> {
     pub(super) scope_schema_url: &'a [u8],
 }
 
-/// Calls `each` with every log record, span or metric of an encoded request, and with whether it
-/// is the first of its envelope.
-pub(super) fn walk<'a, E>(
+/// What becomes a row, encoded.
+#[derive(Clone, Copy)]
+pub(super) enum Record<'a, 'm> {
+    Log(&'a [u8]),
+    Span(&'a [u8]),
+    Point(&'m Metric<'a>, DataPoint<'a>),
+}
+
+impl<'a> Record<'a, '_> {
+    /// The value of its last attribute of that name; `Some(None)` if that has none.
+    pub(super) fn attribute(&self, name: &str) -> Option<Option<Value<'a>>> {
+        let named = |pair: &'a [u8]| {
+            let (key, value) = split(pair);
+            (key == name.as_bytes()).then(|| value.map(Value::read))
+        };
+        match self {
+            Self::Log(record) => fields(record, 6).filter_map(named).last(),
+            Self::Span(span) => fields(span, 9).filter_map(named).last(),
+            Self::Point(_, point) => point.attributes().raw().filter_map(named).last(),
+        }
+    }
+}
+
+/// Calls `each` with every record of a batch that becomes a row, and with the number of its
+/// envelope, counted on from `number`; stops at an error.
+pub(super) fn walk_rows<'a, E>(
+    batch: &'a Batch,
+    number: &mut u64,
+    mut each: impl FnMut(&Envelope<'a>, u64, Record<'a, '_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let tenant = batch.context().tenant.as_deref().unwrap_or_default();
+    for chunk in batch.chunks() {
+        walk(chunk, tenant, number, |envelope, number, record| match batch.signal() {
+            Signal::Logs => each(envelope, number, Record::Log(record)),
+            Signal::Traces => each(envelope, number, Record::Span(record)),
+            Signal::Metrics => {
+                let metric = Metric::of_encoded(record);
+                metric
+                    .points()
+                    .try_for_each(|point| each(envelope, number, Record::Point(&metric, point)))
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Calls `each` with every log record, span or metric of an encoded request.
+fn walk<'a, E>(
     request: &'a [u8],
     tenant: &'a str,
-    mut each: impl FnMut(&Envelope<'a>, &'a [u8], bool) -> Result<(), E>,
+    number: &mut u64,
+    mut each: impl FnMut(&Envelope<'a>, u64, &'a [u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut envelope = Envelope { tenant, ..Envelope::default() };
-    for group in children(request, FIRST) {
+    for group in fields(request, FIRST) {
         envelope.resource = first(group, FIRST);
         envelope.resource_schema_url = first(group, SCHEMA_URL);
-        for group in children(group, CHILDREN) {
+        for group in fields(group, CHILDREN) {
             envelope.scope = first(group, FIRST);
             envelope.scope_schema_url = first(group, SCHEMA_URL);
-            let mut is_first = true;
-            for record in children(group, CHILDREN) {
-                each(&envelope, record, is_first)?;
-                is_first = false;
+            *number += 1;
+            for record in fields(group, CHILDREN) {
+                each(&envelope, *number, record)?;
             }
         }
     }
@@ -54,7 +101,7 @@ fn first(message: &[u8], number: u32) -> &[u8] {
     Fields::new(message).first(number).map(|field| field.bytes()).unwrap_or_default()
 }
 
-fn children(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
+fn fields(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
     Fields::new(message).filter(move |field| field.number == number).map(|field| field.bytes())
 }
 
@@ -112,10 +159,6 @@ impl EnvelopeColumns {
             texts.repeat(1);
         }
         self.push_dropped();
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.tenant.len()
     }
 
     pub(super) const fn size_bytes(&self) -> usize {
@@ -192,19 +235,16 @@ impl Promoted {
         Self { names: names.to_vec(), columns }
     }
 
-    /// Adds a row of a record with these encoded `KeyValue`s.
-    pub(super) fn push<'a, I: Iterator<Item = &'a [u8]>>(
-        &mut self,
-        resource: &'a [u8],
-        attributes: impl Fn() -> I,
-    ) {
+    /// The names of the attributes.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Adds a row of a record.
+    pub(super) fn push(&mut self, resource: &[u8], record: &Record<'_, '_>) {
         for (name, column) in self.names.iter().zip(&mut self.columns) {
-            let own = attributes().map(split).filter(|(key, _)| *key == name.as_bytes()).last();
-            let value = match own {
-                Some((_, value)) => value.map(Value::read),
-                None => Resource::of_encoded(resource).attributes().get(name),
-            };
-            match value {
+            let own = record.attribute(name);
+            match own.unwrap_or_else(|| Resource::of_encoded(resource).attributes().get(name)) {
                 None | Some(Value::Empty) => column.push_none(),
                 Some(value) => column.push(value.to_text().as_bytes()),
             }

@@ -14,9 +14,9 @@ pub enum ParquetArchiveError {
     /// Records could not be encoded.
     #[error("records cannot be encoded as Parquet")]
     Encode(#[source] ParquetError),
-    /// An earlier failure left a file of which it is not known what is in it.
-    #[error("the archive stopped after an earlier failure; restart to write what is not committed")]
-    Stopped,
+    /// It was not opened.
+    #[error("the archive is not open")]
+    NotOpen,
     /// A file cannot be read.
     #[error("cannot read a Parquet file")]
     Read(#[source] ParquetError),

@@ -1,20 +1,26 @@
-//! A Parquet file while it is written: records in, bytes out.
+//! A Parquet file while it is written: rows in, bytes out.
+//!
+//! Row groups are encoded apart from the file that they go to: what breaks one in the making leaves
+//! those before it as they are.
 
 use std::sync::Arc;
 
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use super::envelope::{Envelope, Record};
 use super::footer::Footer;
 use super::rows::{Rows, TimeRange};
 use super::schema::{Layout, arrow_schema, columns, leaves, parquet_schema};
 use super::{Format, RowGroup};
-use crate::data::{Batch, Signal};
+use crate::data::Signal;
 
 /// How often the bloom filter may say of a trace that it might be there when it is not.
 const FALSE_POSITIVES: f64 = 0.01;
@@ -23,9 +29,31 @@ const FALSE_POSITIVES: f64 = 0.01;
 pub(super) struct FileWriter {
     signal: Signal,
     rows: Rows,
-    writer: ArrowWriter<Vec<u8>>,
-    num_rows: u64,
+    schema: SchemaRef,
+    limits: RowGroup,
+    writer: SerializedFileWriter<Vec<u8>>,
+    factory: ArrowRowGroupWriterFactory,
+    /// The row group in the making; nothing until it has rows.
+    group: Vec<ArrowColumnWriter>,
+    /// The number of rows that are in it, or were before it broke.
+    group_rows: usize,
+    /// The number of rows in the row groups that are in the file.
+    ended_rows: u64,
     num_taken: u64,
+    /// Rows that are being encoded, to be found here if that breaks.
+    in_work: Option<RecordBatch>,
+    state: State,
+}
+
+/// What a panic, or an error, leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Everything that was added before.
+    Sound,
+    /// No row group in the making.
+    GroupBroken,
+    /// Nothing.
+    FileBroken,
 }
 
 impl FileWriter {
@@ -46,27 +74,39 @@ impl FileWriter {
                     properties.set_column_statistics_enabled(path, EnabledStatistics::Page);
             }
         }
-        let arrow = arrow_schema(&columns);
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties.build())
-            .with_skip_arrow_metadata(true)
-            .with_parquet_schema(parquet_schema(&columns)?);
-        let rows = Rows::new(signal, &format.promoted, arrow.clone());
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::new(arrow), options)?;
-        Ok(Self { signal, rows, writer, num_rows: 0, num_taken: 0 })
+        let schema = Arc::new(arrow_schema(&columns));
+        let root = parquet_schema(&columns)?.root_schema_ptr();
+        let writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties.build()))?;
+        Ok(Self {
+            signal,
+            rows: Rows::new(signal, &format.promoted, Arc::clone(&schema)),
+            factory: ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema)),
+            schema,
+            limits: format.row_group,
+            writer,
+            group: Vec::new(),
+            group_rows: 0,
+            ended_rows: 0,
+            num_taken: 0,
+            in_work: None,
+            state: State::Sound,
+        })
     }
 
-    /// Adds the records of a batch.
-    pub(super) fn add(&mut self, batch: &Batch) -> Result<(), ParquetError> {
-        let Self { rows, writer, .. } = self;
-        rows.add(batch, |rows| writer.write(rows))?;
-        self.num_rows += batch.num_records() as u64;
-        Ok(())
+    /// Adds a row. Envelopes of equal numbers are equal.
+    pub(super) fn push(
+        &mut self,
+        envelope: &Envelope<'_>,
+        envelope_number: u64,
+        record: &Record<'_, '_>,
+    ) -> Result<(), ParquetError> {
+        self.rows.push(envelope, envelope_number, record);
+        if self.rows.is_enough() { self.write_rows() } else { Ok(()) }
     }
 
-    /// The number of records in it.
+    /// The number of rows in it.
     pub(super) const fn num_rows(&self) -> u64 {
-        self.num_rows
+        self.ended_rows + (self.group_rows + self.rows.len()) as u64
     }
 
     /// The times of its records.
@@ -74,20 +114,83 @@ impl FileWriter {
         self.rows.times
     }
 
+    /// What of it is left when a call did not return, or failed.
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state == State::FileBroken
+    }
+
+    /// Begins the row group anew, without the rows that were in it or waited for it; answers how
+    /// many they were.
+    pub(super) fn give_up_group(&mut self) -> u64 {
+        let num_rows = self.num_rows() - self.ended_rows;
+        self.group.clear();
+        self.group_rows = 0;
+        self.rows.clear();
+        self.state = State::Sound;
+        num_rows
+    }
+
+    /// Takes out the rows of which encoding broke.
+    pub(super) const fn take_broken_rows(&mut self) -> Option<RecordBatch> {
+        self.in_work.take()
+    }
+
     /// About the size that the file would have now.
     pub(super) fn size_bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+        (self.writer.bytes_written() + self.group_bytes()) as u64
     }
 
     /// About the memory that it takes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.rows.size_bytes() + self.writer.memory_size() + self.writer.inner().len()
+        let group: usize = self.group.iter().map(ArrowColumnWriter::memory_size).sum();
+        self.rows.size_bytes() + group + self.writer.inner().len()
+    }
+
+    /// Writes the rows that wait, as rows of the row group.
+    pub(super) fn write_rows(&mut self) -> Result<(), ParquetError> {
+        if self.rows.len() == 0 {
+            return Ok(());
+        }
+        let rows = self.rows.take()?;
+        self.write(rows)
+    }
+
+    /// Encodes rows, as many to a row group as may be.
+    pub(super) fn write(&mut self, rows: RecordBatch) -> Result<(), ParquetError> {
+        self.state = State::GroupBroken;
+        let mut rest = rows;
+        while rest.num_rows() > 0 {
+            let room = self.limits.max_rows.saturating_sub(self.group_rows).max(1);
+            let part = rest.slice(0, room.min(rest.num_rows()));
+            let behind = rest.slice(part.num_rows(), rest.num_rows() - part.num_rows());
+            self.in_work = Some(rest);
+            self.encode(&part)?;
+            self.group_rows += part.num_rows();
+            self.in_work = Some(behind.clone());
+            if self.group_rows >= self.limits.max_rows
+                || self.group_bytes() >= self.limits.max_bytes
+            {
+                self.end_group()?;
+            }
+            rest = behind;
+        }
+        self.in_work = None;
+        self.state = State::Sound;
+        Ok(())
     }
 
     /// Ends the row group, so that it takes less memory.
     pub(super) fn end_row_group(&mut self) -> Result<(), ParquetError> {
         self.write_rows()?;
-        self.writer.flush()
+        self.state = State::GroupBroken;
+        self.end_group()?;
+        self.state = State::Sound;
+        Ok(())
     }
 
     /// Takes out the bytes that are ready.
@@ -95,15 +198,14 @@ impl FileWriter {
         if self.writer.bytes_written() as u64 == self.num_taken {
             return Ok(Vec::new());
         }
-        self.writer.sync()?;
+        self.writer.flush()?;
         let bytes = std::mem::take(self.writer.inner_mut());
         self.num_taken += bytes.len() as u64;
         Ok(bytes)
     }
 
-    /// Ends the file; answers its last bytes.
+    /// Ends the file, in which no row group is in the making; answers its last bytes.
     pub(super) fn finish(mut self, footer: &Footer) -> Result<Vec<u8>, ParquetError> {
-        self.write_rows()?;
         for (key, value) in footer.entries(self.signal) {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
@@ -111,11 +213,40 @@ impl FileWriter {
         Ok(std::mem::take(self.writer.inner_mut()))
     }
 
-    fn write_rows(&mut self) -> Result<(), ParquetError> {
-        if self.rows.len() > 0 {
-            let rows = self.rows.take()?;
-            self.writer.write(&rows)?;
+    fn encode(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        #[cfg(test)]
+        super::tests::panics::trip_on_rows(rows);
+        if self.group.is_empty() {
+            let index = self.writer.flushed_row_groups().len();
+            self.group = self.factory.create_column_writers(index)?;
         }
+        let mut writers = self.group.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
+            for (leaf, writer) in compute_leaves(field, column)?.iter().zip(&mut writers) {
+                writer.write(leaf)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn group_bytes(&self) -> usize {
+        self.group.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let chunks = self.group.drain(..).map(ArrowColumnWriter::close);
+        let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+        self.state = State::FileBroken;
+        let mut group = self.writer.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        self.ended_rows += std::mem::take(&mut self.group_rows) as u64;
+        self.state = State::GroupBroken;
         Ok(())
     }
 }
@@ -125,7 +256,7 @@ impl FileWriter {
 /// The writer's own defaults cost twice the time: dictionaries of what hardly repeats, and least
 /// and greatest values of long text.
 fn properties(format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> {
-    let RowGroup { max_rows, max_bytes } = format.row_group;
+    let max_rows = format.row_group.max_rows;
     let level = ZstdLevel::try_new(format.zstd_level)?;
     let trace_id = ColumnPath::from("trace_id");
     Ok(WriterProperties::builder()
@@ -133,8 +264,6 @@ fn properties(format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> 
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_max_row_group_row_count(Some(max_rows))
-        .set_max_row_group_bytes(Some(max_bytes))
         .set_column_bloom_filter_enabled(trace_id.clone(), true)
         .set_column_bloom_filter_fpp(trace_id.clone(), FALSE_POSITIVES)
         .set_column_bloom_filter_max_ndv(trace_id, max_rows as u64))

@@ -12,7 +12,10 @@ mod file;
 mod footer;
 mod logs;
 mod metrics;
+mod partition;
 mod read;
+mod recovery;
+mod retention;
 mod rows;
 mod schema;
 mod text;
@@ -23,8 +26,9 @@ mod tests;
 
 use std::time::Duration;
 
-pub use archive::{Archive, Settings};
+pub use archive::{Archive, Lost, Settings};
 pub use error::ParquetArchiveError;
+pub use partition::Partitioning;
 pub use read::FileReader;
 pub use schema::SCHEMA_VERSION;
 
@@ -66,15 +70,21 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
 }
 
-/// The first attribute whose column would have the name of another column, or no name at all.
+/// The first attribute whose column, or folder, would have the name of another, or no name at all.
 #[must_use]
-pub fn promotion_conflict(signal: crate::data::Signal, promoted: &[String]) -> Option<&str> {
+pub fn name_conflict<'a>(
+    signal: crate::data::Signal,
+    promoted: &'a [String],
+    partition_by: &'a [String],
+) -> Option<&'a str> {
     let mut taken: Vec<String> =
         schema::columns(signal, &[]).into_iter().map(|column| column.name.into_owned()).collect();
-    promoted.iter().map(String::as_str).find(|attribute| {
-        let name = schema::promoted_name(attribute);
-        let is_conflict = name.is_empty() || taken.contains(&name);
-        taken.push(name);
+    let columns = promoted.iter().map(|attribute| (attribute, schema::promoted_name(attribute)));
+    let folders = partition_by.iter().map(|key| (key, partition::folder_name(key)));
+    let conflict = columns.chain(folders).find(|(attribute, name)| {
+        let is_conflict = attribute.is_empty() || taken.contains(name);
+        taken.push(name.clone());
         is_conflict
-    })
+    });
+    conflict.map(|(attribute, _)| attribute.as_str())
 }

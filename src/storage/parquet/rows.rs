@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use parquet::errors::ParquetError;
 
-use super::envelope::{Envelope, EnvelopeColumns, Promoted, walk};
+use super::envelope::{Envelope, EnvelopeColumns, Promoted, Record};
 use super::logs::LogColumns;
 use super::metrics::PointColumns;
 use super::traces::SpanColumns;
-use crate::data::wire::Fields;
-use crate::data::{Batch, Metric, Signal, Time};
+use crate::data::{Signal, Time};
 
 /// So many rows go to the writer at once.
 const MAX_ROWS: usize = 4_096;
@@ -51,53 +50,47 @@ impl TimeRange {
 /// Rows that wait to be written.
 #[derive(Debug)]
 pub(super) struct Rows {
+    signal: Signal,
     schema: SchemaRef,
     own: Own,
     envelope: EnvelopeColumns,
     promoted: Promoted,
+    num_rows: usize,
     /// The size of their records on the wire.
     record_bytes: usize,
-    /// Whether the next row has another envelope than the one before.
-    is_new_envelope: bool,
+    /// The number of the envelope of the last row.
+    envelope_number: u64,
     pub(super) times: TimeRange,
 }
 
 impl Rows {
-    pub(super) fn new(signal: Signal, promoted: &[String], schema: Schema) -> Self {
+    pub(super) fn new(signal: Signal, promoted: &[String], schema: SchemaRef) -> Self {
         let own = match signal {
             Signal::Logs => Own::Logs(Box::default()),
             Signal::Traces => Own::Traces(Box::default()),
             Signal::Metrics => Own::Metrics(Box::default()),
         };
         Self {
-            schema: Arc::new(schema),
+            signal,
+            schema,
             own,
             envelope: EnvelopeColumns::default(),
             promoted: Promoted::new(promoted),
+            num_rows: 0,
             record_bytes: 0,
-            is_new_envelope: true,
+            envelope_number: 0,
             times: TimeRange::default(),
         }
     }
 
-    /// Adds the records of a batch; gives rows to `write` as they become enough.
-    pub(super) fn add(
-        &mut self,
-        batch: &Batch,
-        mut write: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
-    ) -> Result<(), ParquetError> {
-        let tenant = batch.context().tenant.as_deref().unwrap_or_default();
-        for chunk in batch.chunks() {
-            walk(chunk, tenant, |envelope, record, is_first| {
-                self.push(envelope, record, is_first, &mut write)
-            })?;
-        }
-        Ok(())
-    }
-
     /// The number of rows that wait.
     pub(super) const fn len(&self) -> usize {
-        self.envelope.len()
+        self.num_rows
+    }
+
+    /// Whether they should be written now.
+    pub(super) const fn is_enough(&self) -> bool {
+        self.num_rows >= MAX_ROWS || self.size_bytes() >= MAX_BYTES
     }
 
     /// About the memory that they take.
@@ -105,7 +98,14 @@ impl Rows {
         self.record_bytes + self.envelope.size_bytes()
     }
 
-    /// Takes out the rows that wait.
+    /// Lets go of the rows that wait.
+    pub(super) fn clear(&mut self) {
+        let times = self.times;
+        *self = Self::new(self.signal, self.promoted.names(), Arc::clone(&self.schema));
+        self.times = times;
+    }
+
+    /// Takes out the rows that wait; what a panic left of another goes away.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ParquetError> {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         match &mut self.own {
@@ -115,73 +115,46 @@ impl Rows {
         }
         self.envelope.finish(&mut arrays);
         self.promoted.finish(&mut arrays);
+        let num_rows = self.num_rows;
+        for array in &mut arrays {
+            if array.len() > num_rows {
+                *array = array.slice(0, num_rows);
+            }
+        }
+        self.num_rows = 0;
         self.record_bytes = 0;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
 
-    fn push(
+    /// Adds a row. Envelopes of equal numbers are equal.
+    pub(super) fn push(
         &mut self,
         envelope: &Envelope<'_>,
-        record: &[u8],
-        is_first: bool,
-        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
-    ) -> Result<(), ParquetError> {
-        self.is_new_envelope |= is_first;
-        let resource = envelope.resource;
-        match &mut self.own {
-            Own::Logs(columns) => {
-                self.times.add(columns.push(record));
-                self.promoted.push(resource, || attributes(record, 6));
+        envelope_number: u64,
+        record: &Record<'_, '_>,
+    ) {
+        let (time, record_bytes) = match (&mut self.own, record) {
+            (Own::Logs(columns), Record::Log(record)) => (columns.push(record), record.len()),
+            (Own::Traces(columns), Record::Span(span)) => (columns.push(span), span.len()),
+            (Own::Metrics(columns), Record::Point(metric, point)) => {
+                let about_len = metric.name().len() + metric.description().len();
+                let about_len = about_len + metric.metadata().kvlist_len();
+                (columns.push(metric, *point), about_len + point.bytes().len())
             }
-            Own::Traces(columns) => {
-                self.times.add(columns.push(record));
-                self.promoted.push(resource, || attributes(record, 9));
-            }
-            Own::Metrics(_) => return self.push_points(envelope, record, write),
-        }
-        self.end_row(envelope, record.len(), write)
-    }
-
-    fn push_points(
-        &mut self,
-        envelope: &Envelope<'_>,
-        metric: &[u8],
-        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
-    ) -> Result<(), ParquetError> {
-        let metric = Metric::of_encoded(metric);
-        let about_len =
-            metric.name().len() + metric.description().len() + metric.metadata().kvlist_len();
-        for point in metric.points() {
-            if let Own::Metrics(columns) = &mut self.own {
-                self.times.add(columns.push(&metric, point));
-            }
-            self.promoted.push(envelope.resource, || point.attributes().raw());
-            self.end_row(envelope, about_len + point.bytes().len(), write)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the envelope's columns to the row; writes the rows when they are enough.
-    fn end_row(
-        &mut self,
-        envelope: &Envelope<'_>,
-        record_bytes: usize,
-        write: &mut dyn FnMut(&RecordBatch) -> Result<(), ParquetError>,
-    ) -> Result<(), ParquetError> {
-        self.record_bytes += record_bytes;
-        if self.is_new_envelope || self.envelope.len() == 0 {
-            self.envelope.push(envelope);
-        } else {
+            // An archive takes records of its own signal only.
+            _ => return,
+        };
+        #[cfg(test)]
+        super::tests::panics::trip_on_record(record);
+        self.promoted.push(envelope.resource, record);
+        if self.num_rows > 0 && envelope_number == self.envelope_number {
             self.envelope.repeat();
+        } else {
+            self.envelope.push(envelope);
         }
-        self.is_new_envelope = false;
-        if self.len() >= MAX_ROWS || self.size_bytes() >= MAX_BYTES {
-            write(&self.take()?)?;
-        }
-        Ok(())
+        self.envelope_number = envelope_number;
+        self.times.add(time);
+        self.record_bytes += record_bytes;
+        self.num_rows += 1;
     }
-}
-
-fn attributes(record: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
-    Fields::new(record).filter(move |field| field.number == number).map(|field| field.bytes())
 }

@@ -219,6 +219,30 @@ fn arrow_type(kind: &Kind) -> DataType {
     }
 }
 
+/// The type of a column as readers have it, in which text is text.
+pub(super) fn readers_type(kind: &Kind) -> DataType {
+    let fields = |columns: &[Column]| -> Fields {
+        let field = |column: &Column| {
+            Field::new(&*column.name, readers_type(&column.kind), column.is_optional)
+        };
+        columns.iter().map(field).collect()
+    };
+    match kind {
+        Kind::Text => DataType::Utf8,
+        Kind::Map => {
+            let key = Field::new("key", DataType::Utf8, false);
+            let value = Field::new("value", DataType::Utf8, true);
+            let pairs = DataType::Struct(Fields::from(vec![key, value]));
+            DataType::Map(Arc::new(Field::new("key_value", pairs, false)), false)
+        }
+        Kind::Rows(inner) => {
+            let rows = DataType::Struct(fields(inner));
+            DataType::List(Arc::new(Field::new("element", rows, false)))
+        }
+        _ => arrow_type(kind),
+    }
+}
+
 fn parquet_type(name: &str, kind: &Kind, repetition: Repetition) -> Result<TypePtr, ParquetError> {
     let single = |physical: Physical, logical: Option<LogicalType>, length: i32| {
         Type::primitive_type_builder(name, physical)

@@ -3,12 +3,15 @@
 mod archive;
 mod docs;
 mod interop;
+pub(super) mod panics;
+mod partitions;
 mod round_trip;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::envelope::walk_rows;
 use super::file::FileWriter;
 use super::footer::{CommitId, Footer};
 use super::{FileReader, Format, RowGroup};
@@ -32,11 +35,16 @@ fn admit(signal: Signal, bytes: impl Into<Bytes>) -> Batch {
 fn file(signal: Signal, format: &Format, batches: &[Batch]) -> Bytes {
     let mut writer = FileWriter::try_new(signal, format).unwrap();
     let mut bytes = Vec::new();
+    let mut number = 0;
     for batch in batches {
-        writer.add(batch).unwrap();
+        let added = walk_rows(batch, &mut number, |envelope, number, record| {
+            writer.push(envelope, number, &record)
+        });
+        added.unwrap();
         bytes.extend(writer.take().unwrap());
     }
     let commit = CommitId { id: 7, num_files: 1 };
+    writer.end_row_group().unwrap();
     let footer = Footer { commit, parts: Default::default(), times: writer.times() };
     bytes.extend(writer.finish(&footer).unwrap());
     Bytes::from(bytes)

@@ -8,7 +8,9 @@ mod traces;
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StructArray};
+use arrow::array::{ArrayData, RecordBatch, StructArray, make_array};
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -19,7 +21,7 @@ use self::access::Table;
 use self::envelope::EnvelopeReader;
 use super::error::ParquetArchiveError;
 use super::footer::key;
-use super::schema::SCHEMA_VERSION;
+use super::schema::{SCHEMA_VERSION, columns, readers_type};
 use crate::data::wire::Writer;
 use crate::data::{Batch, Context, LogsBuilder, MetricsBuilder, Signal, TracesBuilder};
 
@@ -68,13 +70,47 @@ impl Iterator for FileReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.next()?;
-        Some(rows.map_err(|error| ParquetArchiveError::Read(error.into())).and_then(|rows| {
-            match self.signal {
-                Signal::Logs => read_logs(rows),
-                Signal::Traces => read_spans(rows),
-                Signal::Metrics => read_points(rows),
-            }
-        }))
+        Some(
+            rows.map_err(|error| ParquetArchiveError::Read(error.into()))
+                .and_then(|rows| batch(self.signal, rows)),
+        )
+    }
+}
+
+/// The records of rows that were to be written.
+pub(super) fn unwritten(
+    signal: Signal,
+    promoted: &[String],
+    rows: &RecordBatch,
+) -> Result<Batch, ParquetArchiveError> {
+    let columns = columns(signal, promoted);
+    let arrays = columns.iter().zip(rows.columns()).map(|(column, array)| {
+        let array = make_array(retype(array.to_data(), &readers_type(&column.kind))?);
+        Ok((&*column.name, array, column.is_optional))
+    });
+    let arrays = arrays.collect::<Result<Vec<_>, ArrowError>>();
+    let rows = arrays.and_then(RecordBatch::try_from_iter_with_nullable);
+    rows.map_err(|error| ParquetArchiveError::Read(error.into()))
+        .and_then(|rows| batch(signal, rows))
+}
+
+/// The same data with a type of the same layout.
+fn retype(data: ArrayData, to: &DataType) -> Result<ArrayData, ArrowError> {
+    let of_children: Vec<&DataType> = match to {
+        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
+        DataType::List(field) | DataType::Map(field, _) => vec![field.data_type()],
+        _ => Vec::new(),
+    };
+    let children = data.child_data().iter().cloned().zip(of_children);
+    let children = children.map(|(child, to)| retype(child, to)).collect::<Result<_, _>>()?;
+    data.into_builder().data_type(to.clone()).child_data(children).build()
+}
+
+fn batch(signal: Signal, rows: RecordBatch) -> Result<Batch, ParquetArchiveError> {
+    match signal {
+        Signal::Logs => read_logs(rows),
+        Signal::Traces => read_spans(rows),
+        Signal::Metrics => read_points(rows),
     }
 }
 

@@ -12,14 +12,16 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use super::{format, read};
 use crate::data::{Batch, Context, EntryId, LogsBuilder, Part, Signal, Time, Value};
 use crate::storage::object::{LocalStore, Object, ObjectError, ObjectStore, Upload};
-use crate::storage::parquet::{Archive, ParquetArchiveError, Retention, Rotation, Settings};
+use crate::storage::parquet::{
+    Archive, ParquetArchiveError, Partitioning, Retention, Rotation, Settings,
+};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const START: Time = Time::from_unix_nanos(1_795_532_400_000_000_000);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const START: Time = Time::from_unix_nanos(1_795_532_400_000_000_000);
 
 /// A store in memory in which any call may fail.
 #[derive(Debug, Default)]
-struct Memory {
+pub(super) struct Memory {
     objects: Mutex<BTreeMap<String, Bytes>>,
     /// How many of the next calls fail.
     failures: AtomicU32,
@@ -41,7 +43,7 @@ impl Memory {
         self.failures.store(times, Ordering::SeqCst);
     }
 
-    fn files(&self) -> BTreeMap<String, Bytes> {
+    pub(super) fn files(&self) -> BTreeMap<String, Bytes> {
         self.objects.lock().unwrap().clone()
     }
 
@@ -68,10 +70,16 @@ struct MemoryUpload {
 
 /// The store as archives have it.
 #[derive(Debug, Default)]
-struct Shared(Memory);
+pub(super) struct Shared(Memory);
 
 #[derive(Debug, Default, Clone)]
-struct Handle(Arc<Shared>);
+pub(super) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(super) fn files(&self) -> BTreeMap<String, Bytes> {
+        self.0.0.files()
+    }
+}
 
 impl ObjectStore for Handle {
     fn open(&self) -> Result<(), ObjectError> {
@@ -114,19 +122,20 @@ impl Upload for MemoryUpload {
     }
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let mut format = format(&[]);
     format.row_group.max_rows = 10;
     Settings {
         signal: Signal::Logs,
         file_prefix: format!("node-{:032x}", 7),
         format,
+        partitioning: Partitioning { by: Vec::new(), max_open: 64 },
         rotation: Rotation { max_bytes: 1 << 30, max_rows: 1 << 30 },
         retention: Retention::default(),
     }
 }
 
-fn archive(store: &Handle) -> Archive {
+pub(super) fn archive(store: &Handle) -> Archive {
     Archive::new(settings(), Arc::new(store.clone()))
 }
 

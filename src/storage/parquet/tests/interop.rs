@@ -13,7 +13,7 @@ use crate::data::{
     write_attribute,
 };
 use crate::storage::object::{LocalStore, ObjectStore as _};
-use crate::storage::parquet::{Archive, Retention, Rotation, Settings};
+use crate::storage::parquet::{Archive, Partitioning, Retention, Rotation, Settings};
 
 const START: u64 = 1_795_532_400_123_456_789;
 
@@ -165,6 +165,7 @@ fn files_for_other_readers_are_written() {
             signal: batch.signal(),
             file_prefix: format!("node-{:032x}", rand::random::<u128>()),
             format,
+            partitioning: Partitioning { by: Vec::new(), max_open: 64 },
             rotation: Rotation { max_bytes: 1 << 30, max_rows: 1 << 30 },
             retention: Retention::default(),
         };

@@ -1,0 +1,119 @@
+//! What is left when the encoder panics.
+
+use std::cell::RefCell;
+
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
+
+use super::archive::{Handle, START, archive};
+use super::read;
+use crate::data::{Batch, LogsBuilder, Value};
+use crate::storage::parquet::Archive;
+use crate::storage::parquet::envelope::Record;
+
+thread_local! {
+    /// Bodies that make the encoder panic: in our code, and in the library.
+    static TRIPS: RefCell<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = RefCell::default();
+}
+
+/// Panics if it is time for it: a record that is made a row.
+pub(crate) fn trip_on_record(record: &Record<'_, '_>) {
+    let (Record::Log(record) | Record::Span(record)) = record else { return };
+    TRIPS.with_borrow(|(needles, _)| {
+        let has = |needle: &Vec<u8>| record.windows(needle.len()).any(|part| part == needle);
+        assert!(!needles.iter().any(has), "a record to panic on");
+    });
+}
+
+/// Panics if it is time for it: rows that are encoded.
+pub(crate) fn trip_on_rows(rows: &RecordBatch) {
+    TRIPS.with_borrow(|(_, needles)| {
+        let Some(bodies) = rows.column_by_name("body") else { return };
+        let bodies = bodies.as_binary::<i32>();
+        let is_bad =
+            |row: usize| bodies.is_valid(row) && needles.iter().any(|n| n == bodies.value(row));
+        assert!(!(0..rows.num_rows()).any(is_bad), "rows to panic on");
+    });
+}
+
+fn trip(on_records: &[&str], on_rows: &[&str]) {
+    let bytes =
+        |needles: &[&str]| needles.iter().map(|needle| needle.as_bytes().to_vec()).collect();
+    TRIPS.set((bytes(on_records), bytes(on_rows)));
+}
+
+fn batch(bodies: std::ops::Range<usize>) -> Batch {
+    let mut builder = LogsBuilder::new();
+    for body in bodies {
+        builder.record(|record| {
+            record.body(Value::Str(&name(body)));
+            record.attribute("n", Value::Int(1));
+        });
+    }
+    builder.finish(Default::default())
+}
+
+fn name(body: usize) -> String {
+    format!("body {body:05}")
+}
+
+fn bodies(batch: &Batch) -> Vec<String> {
+    batch.logs().items().map(|item| item.record.body().to_text().into_owned()).collect()
+}
+
+/// The bodies in a store, sorted.
+fn stored(store: &Handle) -> Vec<String> {
+    let files = store.files();
+    let batches = files.values().flat_map(|file| read(file.clone(), 100));
+    let mut all: Vec<String> = batches.flat_map(|batch| bodies(&batch)).collect();
+    all.sort();
+    all
+}
+
+/// Takes out what was lost: how many, and the bodies of what was set aside.
+fn lost(archive: &mut Archive) -> (u64, Vec<String>) {
+    let lost = archive.take_lost();
+    (lost.num_records, lost.set_aside.iter().flat_map(bodies).collect())
+}
+
+#[test]
+fn record_that_cannot_be_made_a_row_is_set_aside_and_the_others_are_stored() {
+    let store = Handle::default();
+    let mut archive = archive(&store);
+    trip(&["body 00003", "body 00009", "body 00017"], &[]);
+    archive.add(&batch(0..10), START).unwrap();
+    archive.add(&batch(10..20), START).unwrap();
+    let bad = [3, 9, 17];
+    assert_eq!(lost(&mut archive), (3, bad.map(name).to_vec()));
+    archive.commit(START).unwrap();
+    let good: Vec<String> = (0..20).filter(|body| !bad.contains(body)).map(name).collect();
+    assert_eq!(stored(&store), good);
+    assert_eq!(store.files().len(), 1);
+    // It goes on.
+    trip(&[], &[]);
+    archive.add(&batch(20..30), START).unwrap();
+    archive.commit(START).unwrap();
+    assert_eq!(stored(&store).len(), 27);
+    assert_eq!(lost(&mut archive), (0, vec![]));
+}
+
+#[test]
+fn row_group_that_breaks_costs_its_rows_and_nothing_else() {
+    let store = Handle::default();
+    // Row groups are of 10 rows; 4,096 go to the encoder at once, so that 6 are in a row group then.
+    let mut archive = archive(&store);
+    trip(&[], &["body 04098"]);
+    archive.add(&batch(0..4096), START).unwrap();
+    archive.add(&batch(4096..4110), START).unwrap();
+    assert_eq!(lost(&mut archive), (0, vec![]));
+    archive.commit(START).unwrap();
+    assert_eq!(lost(&mut archive), (7, vec![name(4098)]));
+    let is_good = |body: &usize| !(4090..4096).contains(body) && *body != 4098;
+    let good: Vec<String> = (0..4110).filter(is_good).map(name).collect();
+    assert_eq!(stored(&store), good);
+    trip(&[], &[]);
+    archive.add(&batch(5000..5010), START).unwrap();
+    archive.commit(START).unwrap();
+    assert_eq!(stored(&store).len(), 4113);
+    assert!(archive.is_empty());
+    assert_eq!(archive.memory_bytes(), 0);
+}
