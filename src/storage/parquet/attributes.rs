@@ -40,13 +40,12 @@ impl AttributeColumns {
         self.end();
     }
 
-    /// Adds the last row again.
-    pub(super) fn repeat(&mut self) {
-        let count = self.maps.last_len();
-        self.keys.repeat(count);
-        self.values.repeat(count);
-        self.kinds.repeat(1);
-        self.maps.end(self.keys.len());
+    /// Adds the last row again, so many times.
+    pub(super) fn repeat(&mut self, times: usize) {
+        let count = self.maps.repeat(times);
+        self.keys.repeat(count, times);
+        self.values.repeat(count, times);
+        self.kinds.repeat(1, times);
     }
 
     pub(super) const fn size_bytes(&self) -> usize {

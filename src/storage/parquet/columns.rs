@@ -55,6 +55,12 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
         self.presence.push(true);
     }
 
+    /// Adds a number so many times.
+    pub(super) fn push_n(&mut self, value: T::Native, times: usize) {
+        self.values.resize(self.values.len() + times, value);
+        self.presence.0.append_n_non_nulls(times);
+    }
+
     pub(super) fn push_maybe(&mut self, value: Option<T::Native>) {
         self.values.push(value.unwrap_or_default());
         self.presence.push(value.is_some());
@@ -157,16 +163,30 @@ impl Texts {
         self.presence.push(true);
     }
 
-    /// Adds the last `count` values again.
-    pub(super) fn repeat(&mut self, count: usize) {
+    /// Adds the last `count` values again, so many times.
+    pub(super) fn repeat(&mut self, count: usize, times: usize) {
         let first = self.len().saturating_sub(count);
-        for index in first..first + count {
-            let start = self.ends.get(index).map_or(0, |end| offset(*end));
-            let end = self.ends.get(index + 1).map_or(start, |end| offset(*end));
+        let start = self.ends.get(first).map_or(0, |end| offset(*end));
+        let end = self.bytes.len();
+        let length = i32::try_from(end - start).unwrap_or(i32::MAX);
+        self.bytes.reserve((end - start) * times);
+        self.ends.reserve(count * times);
+        for _ in 0..times {
             self.bytes.extend_from_within(start..end);
-            let is_there = self.presence.0.is_valid(index);
-            self.ends.push(self.position());
-            self.presence.push(is_there);
+            for index in self.ends.len() - count..self.ends.len() {
+                let end = self.ends.get(index).copied().unwrap_or_default();
+                self.ends.push(end.saturating_add(length));
+            }
+        }
+        let is_there = |index: usize| self.presence.0.is_valid(index);
+        if (first..first + count).all(is_there) {
+            return self.presence.0.append_n_non_nulls(count * times);
+        }
+        for _ in 0..times {
+            for index in first..first + count {
+                let is_there = self.presence.0.is_valid(index);
+                self.presence.push(is_there);
+            }
         }
     }
 
@@ -243,8 +263,18 @@ impl Lists {
         self.0.push(i32::try_from(length).unwrap_or(i32::MAX));
     }
 
+    /// Adds the last list again, so many times; answers how many elements it has.
+    pub(super) fn repeat(&mut self, times: usize) -> usize {
+        let count = self.last_len();
+        let end = offset(self.0.last().copied().unwrap_or_default());
+        for number in 1..=times {
+            self.end(end + count * number);
+        }
+        count
+    }
+
     /// How many elements the last list has.
-    pub(super) fn last_len(&self) -> usize {
+    fn last_len(&self) -> usize {
         let mut last = self.0.iter().rev();
         let (end, start) = (last.next().copied(), last.next().copied());
         offset(end.unwrap_or_default().saturating_sub(start.unwrap_or_default()))

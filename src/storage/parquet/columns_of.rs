@@ -159,8 +159,7 @@ pub(super) const METRICS: &[Column] = &[
     Column::new("sum", Kind::Double, "their sum").optional(),
     Column::new("min", Kind::Double, "the least of them").optional(),
     Column::new("max", Kind::Double, "the greatest of them").optional(),
-    Column::new("bucket_counts", Kind::List(&Kind::Int64), "of histograms: values in each bucket")
-        .with(Layout::Dictionary),
+    Column::new("bucket_counts", Kind::List(&Kind::Int64), "of histograms: values in each bucket"),
     Column::new("explicit_bounds", Kind::List(&Kind::Double), "of histograms: upper bounds")
         .with(Layout::Dictionary),
     Column::new("scale", Kind::Int32, "of exponential histograms: the resolution").optional(),
@@ -172,14 +171,12 @@ pub(super) const METRICS: &[Column] = &[
     )
     .optional(),
     Column::new("positive_offset", Kind::Int32, "index of the first bucket above 0").optional(),
-    Column::new("positive_bucket_counts", Kind::List(&Kind::Int64), "values in those buckets")
-        .with(Layout::Dictionary),
+    Column::new("positive_bucket_counts", Kind::List(&Kind::Int64), "values in those buckets"),
     Column::new("negative_offset", Kind::Int32, "index of the first bucket below 0").optional(),
-    Column::new("negative_bucket_counts", Kind::List(&Kind::Int64), "values in those buckets")
-        .with(Layout::Dictionary),
+    Column::new("negative_bucket_counts", Kind::List(&Kind::Int64), "values in those buckets"),
     Column::new("quantiles", Kind::Rows(QUANTILE), "of summaries"),
     Column::new("exemplars", Kind::Rows(EXEMPLAR), "measurements that the point stands for"),
-    map("attributes", "the point's attributes"),
+    map("attributes", "the point's attributes").with(Layout::Dictionary),
     kinds("attribute_kinds"),
     unknown(),
 ];

@@ -120,11 +120,17 @@ pub(super) struct EnvelopeColumns {
     scope_dropped: Numbers<Int64Type>,
     scope_schema_url: Texts,
     last_dropped: (i64, i64),
+    /// How many times the last row is to be added again.
+    num_repeats: usize,
+    /// The size of the attributes of the last row.
+    last_bytes: usize,
 }
 
 impl EnvelopeColumns {
     /// Adds a row.
     pub(super) fn push(&mut self, envelope: &Envelope<'_>) {
+        self.end_repeats();
+        let bytes_before = self.size_bytes();
         let resource = Resource::of_encoded(envelope.resource);
         let scope = Scope::of_encoded(envelope.scope);
         self.service_name.push_unless_empty(resource.service_name().unwrap_or_default().as_bytes());
@@ -140,13 +146,23 @@ impl EnvelopeColumns {
             i64::from(resource.dropped_attributes_count()),
             i64::from(scope.dropped_attributes_count()),
         );
-        self.push_dropped();
+        self.resource_dropped.push(self.last_dropped.0);
+        self.scope_dropped.push(self.last_dropped.1);
+        self.last_bytes = self.size_bytes() - bytes_before;
     }
 
     /// Adds the last row again.
-    pub(super) fn repeat(&mut self) {
-        self.resource_attributes.repeat();
-        self.scope_attributes.repeat();
+    pub(super) const fn repeat(&mut self) {
+        self.num_repeats += 1;
+    }
+
+    fn end_repeats(&mut self) {
+        let times = std::mem::take(&mut self.num_repeats);
+        if times == 0 {
+            return;
+        }
+        self.resource_attributes.repeat(times);
+        self.scope_attributes.repeat(times);
         for texts in [
             &mut self.service_name,
             &mut self.tenant,
@@ -156,16 +172,20 @@ impl EnvelopeColumns {
             &mut self.scope_version,
             &mut self.scope_schema_url,
         ] {
-            texts.repeat(1);
+            texts.repeat(1, times);
         }
-        self.push_dropped();
+        self.resource_dropped.push_n(self.last_dropped.0, times);
+        self.scope_dropped.push_n(self.last_dropped.1, times);
     }
 
     pub(super) const fn size_bytes(&self) -> usize {
-        self.resource_attributes.size_bytes() + self.scope_attributes.size_bytes()
+        self.resource_attributes.size_bytes()
+            + self.scope_attributes.size_bytes()
+            + self.num_repeats * self.last_bytes
     }
 
     pub(super) fn finish(&mut self, arrays: &mut Vec<ArrayRef>) {
+        self.end_repeats();
         arrays.extend([self.service_name.finish(), self.tenant.finish()]);
         arrays.extend(self.resource_attributes.finish());
         arrays.extend([
@@ -177,12 +197,6 @@ impl EnvelopeColumns {
         ]);
         arrays.extend(self.scope_attributes.finish());
         arrays.extend([self.scope_dropped.finish(), self.scope_schema_url.finish()]);
-    }
-
-    fn push_dropped(&mut self) {
-        let (resource, scope) = self.last_dropped;
-        self.resource_dropped.push(resource);
-        self.scope_dropped.push(scope);
     }
 }
 

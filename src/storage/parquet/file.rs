@@ -59,7 +59,7 @@ pub(super) enum State {
 impl FileWriter {
     pub(super) fn try_new(signal: Signal, format: &Format) -> Result<Self, ParquetError> {
         let columns = columns(signal, &format.promoted);
-        let mut properties = properties(format)?;
+        let mut properties = properties(signal, format)?;
         for leaf in leaves(&columns) {
             let path = ColumnPath::new(leaf.path);
             properties = match leaf.layout {
@@ -251,11 +251,21 @@ impl FileWriter {
     }
 }
 
+/// Rows of a page, where bytes do not end it before. Columns of points repeat over many rows, which
+/// the compressor sees only within a page; other signals have larger maps, whose positions in
+/// dictionaries take memory until the page ends.
+const fn page_rows(signal: Signal) -> usize {
+    match signal {
+        Signal::Metrics => 65_536,
+        Signal::Logs | Signal::Traces => 20_000,
+    }
+}
+
 /// What holds for all columns unless it is said of one.
 ///
 /// The writer's own defaults cost twice the time: dictionaries of what hardly repeats, and least
 /// and greatest values of long text.
-fn properties(format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> {
+fn properties(signal: Signal, format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> {
     let max_rows = format.row_group.max_rows;
     let level = ZstdLevel::try_new(format.zstd_level)?;
     let trace_id = ColumnPath::from("trace_id");
@@ -263,6 +273,7 @@ fn properties(format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> 
         .set_created_by(format!("catchment {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(page_rows(signal))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_bloom_filter_enabled(trace_id.clone(), true)
         .set_column_bloom_filter_fpp(trace_id.clone(), FALSE_POSITIVES)

@@ -13,7 +13,7 @@ use super::traces::SpanColumns;
 use crate::data::{Signal, Time};
 
 /// So many rows go to the writer at once.
-const MAX_ROWS: usize = 4_096;
+const MAX_ROWS: usize = 1_024;
 /// So many bytes of records go to the writer at once, or one record.
 const MAX_BYTES: usize = 4 << 20;
 

@@ -2,7 +2,6 @@
 
 mod archive;
 mod docs;
-mod interop;
 pub(super) mod panics;
 mod partitions;
 mod round_trip;
