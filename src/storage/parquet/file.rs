@@ -156,6 +156,7 @@ impl FileWriter {
         if self.rows.len() == 0 {
             return Ok(());
         }
+        self.state = State::GroupBroken;
         let rows = self.rows.take()?;
         self.write(rows)
     }

@@ -74,6 +74,7 @@ impl Archive {
             self.recover(index, &why);
             // What is left was tried before.
             if let Some(open) = self.open.get_mut(index)
+                && !open.file.is_broken()
                 && guarded(|| open.file.end_row_group()).is_err()
             {
                 self.lost.num_records += open.file.give_up_group();

@@ -121,9 +121,10 @@ impl Rows {
                 *array = array.slice(0, num_rows);
             }
         }
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         self.num_rows = 0;
         self.record_bytes = 0;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+        Ok(rows)
     }
 
     /// Adds a row. Envelopes of equal numbers are equal.
