@@ -34,7 +34,7 @@ Exit codes: 0 the search was done, whether or not anything was found; 1 it could
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Search {
     /// What to look for; without it, every record
-    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(default_value = "", hide_default_value = true)]
     pub(super) query: String,
     /// The agent to ask: where its `service::api` is
     #[arg(long, value_name = "URL", default_value = "http://localhost:3100")]
