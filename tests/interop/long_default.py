@@ -26,7 +26,7 @@ SETTINGS = {
     "exporters.parquet.rotation.max_bytes": "64MiB",
     "exporters.parquet.retention.max_bytes": ARCHIVE_BYTES,
     "exporters.logindex.window": "1m",
-    "exporters.logindex.retention.max_size": INDEX_BYTES,
+    "exporters.logindex.retention.max_bytes": INDEX_BYTES,
 }
 
 

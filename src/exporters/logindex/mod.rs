@@ -49,7 +49,7 @@ pub struct Retention {
     /// Windows that ended so long ago are removed; 0, the default: none for its age.
     pub max_age: Duration,
     /// While the index takes more on disk, its oldest windows are removed; 0, the default: none.
-    pub max_size: ByteSize,
+    pub max_bytes: ByteSize,
 }
 
 impl Default for LogIndexConfig {
@@ -74,7 +74,7 @@ detail: full
 commit_interval: 15s
 retention:
   max_age: 168h
-  max_size: 20GiB
+  max_bytes: 20GiB
 ";
     const SIGNALS: &'static [Signal] = &[Signal::Logs];
     const STABILITY: Stability = Stability::Beta;
@@ -107,7 +107,7 @@ retention:
             detail: self.detail,
             memory_bytes: self.memory.as_usize(),
             max_age: self.retention.max_age.non_zero(),
-            max_size_bytes: Some(self.retention.max_size.get()).filter(|size| *size > 0),
+            max_size_bytes: Some(self.retention.max_bytes.get()).filter(|size| *size > 0),
         };
         let commit_interval = self.commit_interval.get();
         Ok(Arc::new(LogIndexExporter::new(settings, commit_interval, &context.host)))
