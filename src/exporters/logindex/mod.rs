@@ -19,6 +19,10 @@ use crate::storage::logindex::{Detail, Settings};
 /// The least memory that an index works with.
 const MIN_MEMORY: ByteSize = ByteSize::mib(16);
 
+/// Windows are so long or several times as long: batches of one such time are never merged with
+/// those of another, so that all records of a batch belong into one window.
+const WINDOW_UNIT: StdDuration = StdDuration::from_secs(60);
+
 /// The longest window.
 const MAX_WINDOW: StdDuration = StdDuration::from_secs(24 * 3600);
 
@@ -28,8 +32,8 @@ const MAX_WINDOW: StdDuration = StdDuration::from_secs(24 * 3600);
 pub struct LogIndexConfig {
     /// The folder of the index; by default `index` in the data directory.
     pub directory: Option<PathBuf>,
-    /// The length of a window of arrival time, each with an index of its own: from 1s to 24h;
-    /// default 1h. Retention removes whole windows.
+    /// The length of a window of arrival time, each with an index of its own: whole minutes
+    /// from 1m to 24h; default 1h. Retention removes whole windows.
     pub window: Duration,
     /// How much of a record is made into terms; default `full`. The answers are the same.
     pub detail: Detail,
@@ -89,8 +93,9 @@ retention:
 
     fn build(&self, context: &BuildContext) -> Result<Arc<dyn Exporter>, BuildError> {
         let window = self.window.get();
-        if window < StdDuration::from_secs(1) || window > MAX_WINDOW {
-            return Err(BuildError::setting("`window` must be from 1s to 24h"));
+        let is_whole = window.as_nanos().is_multiple_of(WINDOW_UNIT.as_nanos());
+        if window < WINDOW_UNIT || window > MAX_WINDOW || !is_whole {
+            return Err(BuildError::setting("`window` must be whole minutes, from 1m to 24h"));
         }
         if self.memory < MIN_MEMORY {
             return Err(BuildError::setting(format!("`memory` must be at least {MIN_MEMORY}")));
