@@ -12,7 +12,7 @@ def load(agent, signal="logs", protocol="grpc", compression="none", prefix=(), *
     command = [*prefix, CATCHMENT, "load", "--endpoint", endpoint(agent, protocol), "--protocol", protocol]
     command += ["--signal", signal, "--compression", compression, "--json"]
     for name, value in options.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+        command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if run.returncode != 0:
         text = f"{run.stdout}{run.stderr}\n{agent.log()[-2000:]}"
