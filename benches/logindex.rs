@@ -1,12 +1,8 @@
-//! Cost of indexing log records, full and lean, and of searching them.
+//! Cost of indexing log records, full and lean, beside tantivy with its own documents, tokenizer and
+//! writer on the same rows.
 //!
-//! The data: requests of 500 records, 4 resources of 10 attributes each; bodies from loghub's files,
-//! each resource going through one of them, where `CATCHMENT_TEST_DATA` names their folder, else
-//! from templates; every number of at least four digits is rolled anew; 6 attributes, one of them a UUID and one a double; trace and span ids on every other record.
-//! Beside it: tantivy with its own documents, tokenizer and writer on the same rows. Times are CPU
-//! times of the whole process, so the index thread and merges count and other processes do not.
-//!
-//! `CATCHMENT_BENCH_RECORDS` says how many records are searched, by default 1,000,000.
+//! `corpus` tells the data. Times are CPU times of the whole process, so the index thread and merges
+//! count and other processes do not. How long searches take is measured by `.ci/long search`.
 
 #![expect(clippy::expect_used, reason = "a benchmark may stop where its data is wrong")]
 #![expect(clippy::print_stderr, reason = "a benchmark tells its figures")]
@@ -15,22 +11,23 @@ mod corpus;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use catchment::data::{Batch, Time, Value as View};
-use catchment::query;
-use catchment::storage::logindex::{Detail, LogIndex, Order, Search, Settings};
+use catchment::storage::logindex::{Detail, LogIndex, Settings};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rand::Rng;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
-use self::corpus::{Corpus, RECORDS_PER_REQUEST, START, STEP, cpu_time};
+use self::corpus::{Corpus, RECORDS_PER_REQUEST, cpu_time};
+
+/// The agent's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const REQUESTS: usize = 256;
-const QUERIES: usize = 1_000;
 
 fn open(directory: &Path, detail: Detail) -> LogIndex {
     LogIndex::open(Settings {
@@ -194,51 +191,5 @@ fn document(
     document
 }
 
-/// Searches with words of the data itself and a time range; not a criterion loop, for the slowest
-/// of different queries is what counts.
-fn searching(_: &mut Criterion) {
-    let wanted = std::env::var("CATCHMENT_BENCH_RECORDS").ok();
-    let num_records: usize = wanted.map_or(1_000_000, |text| text.parse().expect("a number"));
-    for (name, detail) in [("full", Detail::Full), ("lean", Detail::Lean)] {
-        let folder = tempfile::tempdir().expect("there is room");
-        let index = open(folder.path(), detail);
-        let mut corpus = Corpus::new();
-        fill(&index, (0..num_records / RECORDS_PER_REQUEST).map(|_| corpus.batch()));
-        let mut times: Vec<Duration> = (0..QUERIES).map(|_| timed(&index, &mut corpus)).collect();
-        times.sort_unstable();
-        eprintln!(
-            "search {name}, a word and a time range over {num_records} records, newest 100: \
-             p50 {:?}, p99 {:?}, slowest {:?}",
-            times[QUERIES / 2],
-            times[QUERIES * 99 / 100],
-            times[QUERIES - 1]
-        );
-    }
-}
-
-/// How long a search with a word of a line and a tenth to all of the time takes.
-fn timed(index: &LogIndex, corpus: &mut Corpus) -> Duration {
-    let file = corpus.random.random_range(0..corpus.files.len());
-    let line = corpus.random.random_range(0..corpus.files[file].len());
-    let line = corpus.files[file][line].clone();
-    let words = catchment::storage::logindex::words(&line);
-    let words: Vec<&String> =
-        words.iter().filter(|word| word.contains(|char: char| char.is_alphabetic())).collect();
-    let word = words.get(corpus.random.random_range(0..words.len().max(1)));
-    let span = corpus.num_records * STEP;
-    let length = corpus.random.random_range(span / 10..=span);
-    let start = START + corpus.random.random_range(0..=span - length);
-    let search = Search {
-        filter: query::parse(word.map_or("user", |word| word.as_str())).expect("a word"),
-        time: start.cast_signed()..(start + length).cast_signed(),
-        order: Order::NewestFirst,
-        limit: 100,
-        deadline: None,
-    };
-    let started = Instant::now();
-    query::search(vec![index.snapshot()], &search).expect("the index is sound");
-    started.elapsed()
-}
-
-criterion_group!(benches, indexing, searching);
+criterion_group!(benches, indexing);
 criterion_main!(benches);
