@@ -25,7 +25,8 @@ struct Sample {
     service: &'static str,
     body: String,
     attributes: BTreeMap<&'static str, Scalar>,
-    has_trace: bool,
+    /// Each byte of its trace id, if it has one.
+    trace: u8,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,17 +47,41 @@ enum Asked {
     Service(&'static str),
     Text(&'static str, String),
     Number(&'static str, i64),
+    Fraction(&'static str, f64),
+    Start(&'static str, &'static str),
+    Part(&'static str, &'static str),
+    Regex(&'static str),
     Above(&'static str, i64),
     Exists(&'static str),
-    Trace,
+    Trace(u8),
     Not(Box<Asked>),
     And(Vec<Asked>),
     Or(Vec<Asked>),
 }
 
-const TRACE: [u8; 16] = [0xab; 16];
-const WORDS: [&str; 9] =
-    ["error", "Error", "42", "1007", "user", "größe", "conn", "connection", "x1"];
+const WORDS: [&str; 16] = [
+    "error",
+    "Error",
+    "42",
+    "1007",
+    "007",
+    "12345678901234567890",
+    "12345678901234567891",
+    "6af3b2c19d",
+    "6AF3b2c199",
+    "deadbeef",
+    "user",
+    "größe",
+    "conn",
+    "connection",
+    "x1",
+    VERY_LONG,
+];
+/// Longer than a term.
+const VERY_LONG: &str = "v123456789v123456789v123456789v123456789v123456789v123456789v123456789v\
+    123456789v123456789v123456789v123456789v123456789v123456789v123456789v123456789end";
+/// What terms have between name and value.
+const MARKED: &str = "a\u{0}b";
 const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
 impl Sample {
@@ -77,7 +102,8 @@ impl Sample {
             severity_number: self.severity,
             body: Some(AnyValue { value: Some(Any::StringValue(self.body.clone())) }),
             attributes: attributes.collect(),
-            trace_id: if self.has_trace { TRACE.to_vec() } else { Vec::new() },
+            trace_id: if self.trace > 0 { vec![self.trace; 16] } else { Vec::new() },
+            span_id: if self.trace > 0 { vec![self.trace; 8] } else { Vec::new() },
             ..LogRecord::default()
         }
     }
@@ -93,6 +119,16 @@ impl Sample {
         match name {
             "service.name" => Some(Scalar::Text(self.service.to_owned())),
             _ => self.attributes.get(name).cloned(),
+        }
+    }
+}
+
+impl Scalar {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Int(int) => int.to_string(),
+            Self::Double(double) => double.to_string(),
         }
     }
 }
@@ -116,6 +152,19 @@ impl Asked {
                 Some(Scalar::Double(double)) => double == *number as f64,
                 None => false,
             },
+            Self::Fraction(name, number) => match sample.text_of(name) {
+                Some(Scalar::Text(text)) => text == number.to_string(),
+                Some(Scalar::Int(int)) => int as f64 == *number,
+                Some(Scalar::Double(double)) => double == *number,
+                None => false,
+            },
+            Self::Start(name, start) => {
+                sample.text_of(name).is_some_and(|value| value.to_text().starts_with(start))
+            }
+            Self::Part(name, part) => {
+                sample.text_of(name).is_some_and(|value| value.to_text().contains(part))
+            }
+            Self::Regex(regex) => regex::Regex::new(regex).unwrap().is_match(&sample.body),
             Self::Above(name, number) => match sample.text_of(name) {
                 Some(Scalar::Text(text)) => text.parse::<i64>().is_ok_and(|text| text > *number),
                 Some(Scalar::Int(int)) => int > *number,
@@ -123,7 +172,7 @@ impl Asked {
                 None => false,
             },
             Self::Exists(name) => sample.text_of(name).is_some(),
-            Self::Trace => sample.has_trace,
+            Self::Trace(trace) => sample.trace == *trace,
             Self::Not(of) => !of.is_true_of(sample),
             Self::And(of) => of.iter().all(|asked| asked.is_true_of(sample)),
             Self::Or(of) => of.iter().any(|asked| asked.is_true_of(sample)),
@@ -139,14 +188,21 @@ impl Asked {
             Self::Word(word) => word.clone(),
             Self::Phrase(row) => format!("\"{}\"", row.join(" ")),
             Self::Prefix(start) => format!("{start}*"),
-            Self::Substring(part) => format!("*{part}*"),
+            Self::Substring(part) => format!("*{}*", part.replace(' ', "\\ ").replace(':', "\\:")),
             Self::AtLeast(severity) => format!("severity:>={severity}"),
             Self::Service(service) => format!("service:{service}"),
             Self::Text(name, text) => format!("{name}:\"{text}\""),
             Self::Number(name, number) => format!("{name}:{number}"),
+            Self::Fraction(name, number) => format!("{name}:{number}"),
+            Self::Start(name, start) => format!("{name}:{start}*"),
+            Self::Part(name, part) => format!("{name}:*{part}*"),
+            Self::Regex(regex) => format!("/{regex}/"),
             Self::Above(name, number) => format!("{name}:>{number}"),
             Self::Exists(name) => format!("_exists_:{name}"),
-            Self::Trace => format!("trace_id:{}", "ab".repeat(16)),
+            Self::Trace(trace) if trace % 2 == 1 => {
+                format!("trace_id:{}", format!("{trace:02x}").repeat(16))
+            }
+            Self::Trace(trace) => format!("span_id:{}", format!("{trace:02x}").repeat(8)),
             Self::Not(of) => format!("NOT {}", of.to_query()),
             Self::And(of) => all(of, " "),
             Self::Or(of) => all(of, " OR "),
@@ -156,10 +212,10 @@ impl Asked {
 
 fn scalars() -> impl Strategy<Value = Scalar> {
     prop_oneof![
-        prop::sample::select(vec!["a", "7", "two words", LONG, ""])
+        prop::sample::select(vec!["a", "7", "two words", LONG, "", MARKED])
             .prop_map(|text| Scalar::Text(text.to_owned())),
         (-2_i64..9).prop_map(Scalar::Int),
-        prop::sample::select(vec![7.0, 0.5, -1.0, 1e300]).prop_map(Scalar::Double),
+        prop::sample::select(vec![7.0, 0.5, -1.25, -1.0, 1e300]).prop_map(Scalar::Double),
     ]
 }
 
@@ -181,15 +237,15 @@ fn samples() -> impl Strategy<Value = Sample> {
         prop::sample::select(vec!["web", "db", "web 2"]),
         (body, separator).prop_map(|(words, separator)| words.join(separator)),
         attributes,
-        any::<bool>(),
+        0_u8..4,
     )
-        .prop_map(|(time, severity, service, body, attributes, has_trace)| Sample {
+        .prop_map(|(time, severity, service, body, attributes, trace)| Sample {
             time,
             severity,
             service,
             body,
             attributes,
-            has_trace,
+            trace,
         })
 }
 
@@ -198,10 +254,16 @@ fn asked() -> impl Strategy<Value = Asked> {
     let leaf = prop_oneof![
         4 => word().prop_map(Asked::Word),
         2 => prop::collection::vec(word(), 1..4).prop_map(Asked::Phrase),
-        1 => prop::sample::select(vec!["conn", "4", "100", "gr", "us"])
-            .prop_map(|start| Asked::Prefix(start.to_owned())),
-        1 => prop::sample::select(vec!["onn", "r", "ö", "r_"])
-            .prop_map(|part| Asked::Substring(part.to_owned())),
+        2 => prop::sample::select(vec![
+            "conn", "4", "100", "gr", "us", "0", "1234567890123456", "v12", "x", "6", "6af3b2c1",
+            "6af3b2c19", "dead",
+        ])
+        .prop_map(|start| Asked::Prefix(start.to_owned())),
+        2 => prop::sample::select(vec![
+            "onn", "r", "ö", "r_", "or conn", "er: user", "onn/42", "_1007_", "345", "6af3", "c19",
+            "ea", "d/42", "89v1", "9end", "/",
+        ])
+        .prop_map(|part| Asked::Substring(part.to_owned())),
         1 => (0_i32..=24).prop_map(Asked::AtLeast),
         1 => prop::sample::select(vec!["web", "db", "none"]).prop_map(Asked::Service),
         2 => (names(), prop::sample::select(vec!["a", "two words", LONG, "web", "web 2"]))
@@ -209,7 +271,18 @@ fn asked() -> impl Strategy<Value = Asked> {
         1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Number(name, number)),
         1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Above(name, number)),
         1 => names().prop_map(Asked::Exists),
-        1 => Just(Asked::Trace),
+        1 => (names(), prop::sample::select(vec![0.5, -1.25, 7.0, 3.5]))
+            .prop_map(|(name, number)| Asked::Fraction(name, number)),
+        1 => (names(), prop::sample::select(vec!["7", "two", "0123", "a", "-1", "0", "we"]))
+            .prop_map(|(name, start)| Asked::Start(name, start)),
+        1 => (names(), prop::sample::select(vec!["wo", "web", "5", "cdef01", "b"]))
+            .prop_map(|(name, part)| Asked::Part(name, part)),
+        2 => prop::sample::select(vec![
+            "error (user|conn)", "(?i)ERROR.conn", "^user", "[0-9]+ user", "conn(ection)?.x1$",
+            "r: (42)+", "größe", "6af3b2c1[0-9]d",
+        ])
+        .prop_map(Asked::Regex),
+        1 => (1_u8..5).prop_map(Asked::Trace),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -365,7 +438,53 @@ fn sample(time: u64, body: &str) -> Sample {
         service: "web",
         body: body.to_owned(),
         attributes: BTreeMap::new(),
-        has_trace: false,
+        trace: 0,
+    }
+}
+
+#[test]
+fn records_out_of_order_over_many_segments_are_found_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let indexes = [
+        index(&folder.path().join("full"), Detail::Full),
+        index(&folder.path().join("lean"), Detail::Lean),
+    ];
+    // More than tantivy leaves unmerged, and one segment of several blocks of times.
+    let mut all = Vec::new();
+    for (round, count) in (0..20).map(|round| (round, if round == 7 { 20_000 } else { 40 })) {
+        let samples: Vec<Sample> = (0..count)
+            .map(|i| {
+                let time = 1 + (round * 31 + i * 7919) % 30_000;
+                let even = if i % 2 == 0 { "even" } else { "odd" };
+                sample(time, &format!("{even} number {} of r{round}", i % 1000))
+            })
+            .collect();
+        for index in &indexes {
+            add(index, &samples, 0);
+            commit(index);
+        }
+        all.extend(samples);
+    }
+    for (query, asked) in [
+        ("even", Asked::Word("even".into())),
+        ("number", Asked::Word("number".into())),
+        ("777", Asked::Word("777".into())),
+        ("r13", Asked::Word("r13".into())),
+        ("*umbe*", Asked::Substring("umbe".into())),
+        ("\"odd number\"", Asked::Phrase(vec!["odd".into(), "number".into()])),
+        ("\"number odd\"", Asked::Phrase(vec!["number".into(), "odd".into()])),
+        ("99*", Asked::Prefix("99".into())),
+    ] {
+        for range in [0..i64::MAX, 100..20_000, 29_990..30_000] {
+            let mut wanted = expected(&all, &asked, &range);
+            for index in &indexes {
+                assert_eq!(visited(index, query, range.clone()).len(), wanted.len(), "{query}");
+            }
+            wanted.truncate(100);
+            for index in &indexes {
+                assert_eq!(times(&find(index, query, range.clone(), 100)), wanted, "{query}");
+            }
+        }
     }
 }
 

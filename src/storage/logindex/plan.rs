@@ -1,23 +1,23 @@
 //! Turns a filter into a query over terms that finds at least what the filter is true of.
 
-use std::ops::Bound;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use tantivy::Term;
-use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, InvertedIndexRangeQuery, Occur, Query, TermQuery,
-    TermSetQuery,
-};
+use memchr::memmem::Finder;
+use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{Searcher, Term};
 
 use super::envelopes::EnvelopeList;
-use super::filter::{FieldName, Filter, Row, Test, Wanted};
+use super::filter::{FieldName, Filter, Operand, Row, Test, Wanted};
+use super::keys::{Kind, hex_key, hex_prefix_keys, number_key, prefix_keys};
+use super::lookup::{KeysQuery, TermsQuery};
+use super::required::required_parts;
 use super::schema::{
-    Detail, Fields, MAX_LEAN_BYTES, MAX_TERM_BYTES, is_whole, push_number_term, push_text_term,
+    CUT_WORD, Detail, Fields, HEX_WORD, NUMBER_MARK, OTHER_MARK, TEXT_MARK, attribute_key,
+    is_indexed, is_number_term, is_term, push_term,
 };
-use super::words::{MAX_WORD_BYTES, is_number, term_of};
-
-/// A prefix is looked up among terms only when it has so many bytes; shorter ones fit too many.
-const MIN_PREFIX_BYTES: usize = 3;
+use super::words::{MAX_WORD_BYTES, WordKind, is_hex, is_number, term_of, words};
 
 /// A query that finds at least what is looked for.
 pub(crate) struct Plan {
@@ -54,6 +54,7 @@ impl Plan {
 
 /// Plans over one window's index.
 pub(crate) struct Planner<'a> {
+    pub(crate) searcher: &'a Searcher,
     pub(crate) fields: &'a Fields,
     pub(crate) detail: Detail,
     pub(crate) envelopes: &'a EnvelopeList,
@@ -77,8 +78,9 @@ impl Planner<'_> {
                     term(Term::from_field_u64(self.fields.severity, u64::from(number)))
                 }))
             }
-            Filter::TraceId(id) => self.id(self.fields.trace_id, id.as_bytes()),
-            Filter::SpanId(id) => self.id(self.fields.span_id, id.as_bytes()),
+            Filter::TraceId(id) => self.key(Kind::TraceId.key(id.as_bytes())),
+            Filter::SpanId(id) => self.key(Kind::SpanId.key(id.as_bytes())),
+            Filter::Field(FieldName::Body, test) => self.body(test),
             Filter::Field(FieldName::Scope, test) => {
                 self.envelopes(|envelope| envelope.scope_passes(test))
             }
@@ -90,9 +92,14 @@ impl Planner<'_> {
         }
     }
 
-    fn id(&self, field: Field, id: &[u8]) -> Plan {
+    /// Records that have a key, and some whose key is the same by chance.
+    fn key(&self, key: u64) -> Plan {
+        Plan { is_exact: false, ..self.keys(vec![key..=key]) }
+    }
+
+    fn keys(&self, ranges: Vec<RangeInclusive<u64>>) -> Plan {
         match self.detail {
-            Detail::Full => term(Term::from_field_bytes(field, id)),
+            Detail::Full => Plan::exact(KeysQuery { ranges }),
             Detail::Lean => Plan::SCAN,
         }
     }
@@ -108,61 +115,171 @@ impl Planner<'_> {
     }
 
     fn word(&self, word: &str) -> Plan {
-        if self.detail == Detail::Lean && is_number(term_of(word)) {
-            return Plan::SCAN;
+        match (WordKind::of(word), self.detail) {
+            (WordKind::Number, _) => {
+                let (key, is_whole) = number_key(word);
+                let plan = self.keys(vec![key..=key]);
+                Plan { is_exact: plan.is_exact && is_whole, ..plan }
+            }
+            (WordKind::Hex, Detail::Full) => self.key(hex_key(word)),
+            (WordKind::Hex, Detail::Lean) => self.marked(HEX_WORD),
+            (WordKind::Other, _) => {
+                let plan = self.term(self.fields.body, term_of(word).as_bytes());
+                // A term that is cut stands for longer words too.
+                Plan { is_exact: word.len() < MAX_WORD_BYTES - 3, ..plan }
+            }
         }
-        let plan = term(Term::from_field_text(self.fields.body, term_of(word)));
-        // A term as long as can be may stand for longer words too.
-        Plan { is_exact: word.len() < MAX_WORD_BYTES - 3, ..plan }
     }
 
     fn prefix(&self, word: &str) -> Plan {
-        let may_be_number = self.detail == Detail::Lean && is_number(word);
-        if may_be_number || word.len() < MIN_PREFIX_BYTES || word.len() >= MAX_WORD_BYTES - 3 {
+        if word.len() >= MAX_WORD_BYTES - 3 {
             return Plan::SCAN;
         }
-        let low = Term::from_field_text(self.fields.body, word);
-        let high = Term::from_field_text(self.fields.body, &format!("{word}{}", char::MAX));
-        let (low, high) = (Bound::Included(low), Bound::Excluded(high));
-        Plan::exact(InvertedIndexRangeQuery::new(low, high))
+        let mut plans = vec![self.terms(self.fields.body, word.as_bytes().to_vec(), |_| true)];
+        if is_hex(word) {
+            plans.push(match self.detail {
+                Detail::Full => {
+                    let (range, is_exact) = hex_prefix_keys(word);
+                    Plan { is_exact, ..self.keys(vec![range]) }
+                }
+                Detail::Lean => self.marked(HEX_WORD),
+            });
+        }
+        if is_number(word) {
+            plans.push(self.keys(prefix_keys(word)));
+        }
+        any_of(plans)
+    }
+
+    /// Bodies with a term that tells of words which are not terms: some of what is looked for.
+    fn marked(&self, mark: &str) -> Plan {
+        Plan { is_exact: false, ..self.term(self.fields.body, mark.as_bytes()) }
+    }
+
+    /// What is looked for in a body has words, or parts of words, that are terms.
+    fn body(&self, test: &Test) -> Plan {
+        let plan = match test {
+            Test::ContainsAnyCase(part) => return self.part(part),
+            Test::Contains(part) => self.part(&part.to_lowercase()),
+            Test::Prefix(start) => {
+                let is_open = start.ends_with(|char: char| char.is_alphanumeric());
+                self.row(&Row { words: words(start), is_open })
+            }
+            // Numbers may be written otherwise.
+            Test::Equal(wanted) if wanted.number.is_none() => {
+                self.row(&Row { words: words(&wanted.text), is_open: false })
+            }
+            Test::Matches(regex) => {
+                all_of(required_parts(regex).iter().map(|part| self.part(part)))
+            }
+            Test::Exists | Test::Equal(_) | Test::Between(..) => Plan::SCAN,
+        };
+        Plan { is_exact: false, ..plan }
+    }
+
+    /// Bodies that have `part`, in lower case, in them.
+    fn part(&self, part: &str) -> Plan {
+        if !part.is_ascii() {
+            return Plan::SCAN;
+        }
+        let pieces: Vec<&str> = part.split(|char: char| !char.is_alphanumeric()).collect();
+        let last = pieces.len() - 1;
+        let found = pieces.iter().enumerate().filter(|(_, piece)| !piece.is_empty());
+        let plan = all_of(found.map(|(index, piece)| match index {
+            0 => self.end_of_word(piece, last == 0),
+            _ if index == last => self.prefix(piece),
+            _ => self.word(piece),
+        }));
+        Plan { is_exact: plan.is_exact && last == 0 && !part.is_empty(), ..plan }
+    }
+
+    /// Bodies with a word that ends with `piece`, or has it anywhere.
+    fn end_of_word(&self, piece: &str, is_anywhere: bool) -> Plan {
+        if is_number(piece) {
+            return Plan::SCAN;
+        }
+        let finder = Finder::new(piece).into_owned();
+        let terms = self.terms(self.fields.body, Vec::new(), move |word| {
+            let is_end = || word.ends_with(finder.needle());
+            if is_anywhere { finder.find(word).is_some() } else { is_end() }
+        });
+        let mut plans = vec![terms, self.marked(CUT_WORD)];
+        if is_hex(piece) {
+            plans.push(self.marked(HEX_WORD));
+        }
+        any_of(plans)
     }
 
     /// The attributes of records themselves.
     fn attribute(&self, name: &str, test: &Test) -> Plan {
-        match test {
-            Test::Equal(wanted) => {
-                any_of([self.text_attribute(name, wanted), self.number_attribute(name, wanted)])
-            }
-            _ => Plan::SCAN,
-        }
-    }
-
-    fn text_attribute(&self, name: &str, wanted: &Wanted) -> Plan {
-        if self.detail == Detail::Lean && wanted.text.len() > MAX_LEAN_BYTES {
+        if !is_indexed(name) {
             return Plan::SCAN;
         }
-        let mut bytes = Vec::new();
-        push_text_term(name, &wanted.text, &mut bytes);
-        self.attribute_term(&bytes)
+        if let Test::Equal(wanted) = test {
+            let number = wanted.number.as_ref().map(|form| self.number(name, form, wanted));
+            return any_of(number.into_iter().chain([self.text(name, wanted)]));
+        }
+        let with_mark = |mark| attribute_term(name, mark, &[]);
+        let (of_texts, of_numbers) = (test.clone(), test.clone());
+        let texts = self.terms(self.fields.attribute, with_mark(TEXT_MARK), move |text| {
+            str::from_utf8(text).is_ok_and(|text| of_texts.passes(Operand::Text(text)))
+        });
+        let numbers = self.terms(self.fields.attribute, with_mark(NUMBER_MARK), move |form| {
+            number_of(form).is_some_and(|number| of_numbers.passes(number))
+        });
+        let others = self.others(name);
+        let is_exact = others.is_exact || matches!(test, Test::Exists);
+        any_of([texts, numbers, Plan { is_exact, ..others }])
     }
 
-    fn number_attribute(&self, name: &str, wanted: &Wanted) -> Plan {
-        let Some(number) = &wanted.number else {
+    fn text(&self, name: &str, wanted: &Wanted) -> Plan {
+        let text = wanted.text.as_bytes();
+        if is_term(&wanted.text) {
+            return self.term(self.fields.attribute, &attribute_term(name, TEXT_MARK, text));
+        }
+        self.other(name, TEXT_MARK, text)
+    }
+
+    fn number(&self, name: &str, form: &str, wanted: &Wanted) -> Plan {
+        if is_number_term(form) {
+            let term = attribute_term(name, NUMBER_MARK, form.as_bytes());
+            return self.term(self.fields.attribute, &term);
+        }
+        let value = wanted.value.unwrap_or_default();
+        self.other(name, NUMBER_MARK, &value.to_le_bytes())
+    }
+
+    /// A value that is not a term.
+    fn other(&self, name: &str, mark: u8, value: &[u8]) -> Plan {
+        match self.detail {
+            Detail::Full => self.key(attribute_key(name, mark, value)),
+            Detail::Lean => self.others(name),
+        }
+    }
+
+    /// Records with any value of an attribute that is not a term.
+    fn others(&self, name: &str) -> Plan {
+        let plan = self.term(self.fields.attribute, &attribute_term(name, OTHER_MARK, &[]));
+        Plan { is_exact: matches!(plan.query, Found::Nothing), ..plan }
+    }
+
+    fn terms(
+        &self,
+        field: Field,
+        prefix: Vec<u8>,
+        test: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+    ) -> Plan {
+        Plan::exact(TermsQuery { field, prefix, test: Arc::new(test) })
+    }
+
+    /// Records that have a term; nothing where no record of the window has it.
+    fn term(&self, field: Field, bytes: &[u8]) -> Plan {
+        let term = Term::from_field_bytes(field, bytes);
+        // An error comes again in the search.
+        if self.searcher.doc_freq(&term).is_ok_and(|count| count == 0) {
             return Plan::NOTHING;
-        };
-        if self.detail == Detail::Lean && !is_whole(number) {
-            return Plan::SCAN;
         }
-        let mut bytes = Vec::new();
-        push_number_term(name, number, &mut bytes);
-        self.attribute_term(&bytes)
-    }
-
-    fn attribute_term(&self, bytes: &[u8]) -> Plan {
-        let plan = term(Term::from_field_bytes(self.fields.attribute, bytes));
-        // A term that was cut may stand for others, as may one with a mark in the name.
-        let num_marks = bytes.iter().filter(|byte| **byte <= 1).count();
-        Plan { is_exact: bytes.len() < MAX_TERM_BYTES && num_marks == 1, ..plan }
+        Plan::exact(TermQuery::new(term, IndexRecordOption::Basic))
     }
 
     fn envelopes(&self, test: impl Fn(&super::record::Envelope) -> bool) -> Plan {
@@ -185,6 +302,19 @@ impl Planner<'_> {
 
 fn term(term: Term) -> Plan {
     Plan::exact(TermQuery::new(term, IndexRecordOption::Basic))
+}
+
+fn attribute_term(name: &str, mark: u8, value: &[u8]) -> Vec<u8> {
+    let mut term = Vec::new();
+    push_term(name, mark, value, &mut term);
+    term
+}
+
+/// The number that has this form.
+fn number_of(form: &[u8]) -> Option<Operand<'_>> {
+    let form = str::from_utf8(form).ok()?;
+    let int = form.parse().map(Operand::Int);
+    int.or_else(|_| form.parse().map(Operand::Double)).ok()
 }
 
 fn all_of(plans: impl IntoIterator<Item = Plan>) -> Plan {

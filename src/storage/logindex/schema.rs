@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 use std::iter;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
@@ -16,23 +16,33 @@ use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
 use tantivy::{Index, IndexBuilder, IndexSettings};
 
 use super::filter::double_form;
+use super::keys::{KeysPlugin, Kind, hex_key, number_key};
 use super::record::severity;
 use super::stored::RecordsPlugin;
-use super::words::BodyTokenizer;
+use super::words::{CutWords, WordKind, Words, term_of};
 use crate::data::Value as Any;
 use crate::data::wire::{Fields as WireFields, Raw};
 
-/// A term of an attribute holds at most this many bytes of name and value.
-pub(crate) const MAX_TERM_BYTES: usize = 512;
+/// Attributes with longer names are not indexed, but found by scanning.
+const MAX_NAME_BYTES: usize = 256;
 
-/// With [`Detail::Lean`], longer texts of attributes are not terms: ids in hex mostly.
-pub(crate) const MAX_LEAN_BYTES: usize = 31;
+/// Longer texts of attributes, ids in hex mostly, are not terms.
+const MAX_TEXT_BYTES: usize = 31;
 
 /// Stands between the name of an attribute and its text.
-const TEXT_MARK: u8 = 0;
+pub(crate) const TEXT_MARK: u8 = 0;
 
 /// Stands between the name of an attribute and its number.
-const NUMBER_MARK: u8 = 1;
+pub(crate) const NUMBER_MARK: u8 = 1;
+
+/// Stands behind the name of an attribute whose value is not a term.
+pub(crate) const OTHER_MARK: u8 = 2;
+
+/// The term of a body that has a word which is cut; no word is so.
+pub(crate) const CUT_WORD: &str = "\u{1}";
+
+/// The term of a body that has a word of hexadecimal digits, which is not a term.
+pub(crate) const HEX_WORD: &str = "\u{2}";
 
 /// The name of the tokenizer of bodies.
 const BODY_TOKENIZER: &str = "catchment_body";
@@ -41,11 +51,12 @@ const BODY_TOKENIZER: &str = "catchment_body";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
-    /// Every word and number of the body, every attribute, ids.
+    /// Every word and number of the body, every attribute, ids. What hardly ever comes twice is a
+    /// key.
     #[default]
     Full,
-    /// Neither words of digits, long values, fractions nor ids: those are found by scanning what
-    /// the other conditions leave.
+    /// No keys, so neither words of digits, hexadecimal ones, long values, fractions nor ids: those
+    /// are found by scanning what the other conditions leave.
     Lean,
 }
 
@@ -58,8 +69,6 @@ pub(crate) struct Fields {
     pub(crate) envelope: Field,
     pub(crate) body: Field,
     pub(crate) attribute: Field,
-    pub(crate) trace_id: Field,
-    pub(crate) span_id: Field,
 }
 
 /// The name of the column of times.
@@ -73,7 +82,6 @@ impl Fields {
     pub(crate) fn new() -> Self {
         let mut builder = Schema::builder();
         let fast = || NumericOptions::default().set_fast();
-        let indexed = || BytesOptions::default().set_indexed();
         let body = TextFieldIndexing::default()
             .set_tokenizer(BODY_TOKENIZER)
             .set_index_option(IndexRecordOption::Basic)
@@ -83,11 +91,9 @@ impl Fields {
         let envelope = builder.add_u64_field(ENVELOPE, fast().set_indexed());
         let body =
             builder.add_text_field("body", TextOptions::default().set_indexing_options(body));
-        let attribute = builder.add_bytes_field("attribute", indexed());
-        let trace_id = builder.add_bytes_field("trace_id", indexed());
-        let span_id = builder.add_bytes_field("span_id", indexed());
+        let attribute = builder.add_bytes_field("attribute", BytesOptions::default().set_indexed());
         let schema = builder.build();
-        Self { schema, time, severity, envelope, body, attribute, trace_id, span_id }
+        Self { schema, time, severity, envelope, body, attribute }
     }
 
     /// What an index of this schema is made with.
@@ -98,11 +104,15 @@ impl Fields {
             docstore_compress_dedicated_thread: false,
             ..IndexSettings::default()
         };
-        Index::builder()
+        let builder = Index::builder()
             .schema(self.schema.clone())
             .settings(settings)
-            .tokenizers(tokenizers(detail))
-            .register_plugin(Arc::new(RecordsPlugin))
+            .tokenizers(tokenizers())
+            .register_plugin(Arc::new(RecordsPlugin));
+        match detail {
+            Detail::Full => builder.register_plugin(Arc::new(KeysPlugin)),
+            Detail::Lean => builder,
+        }
     }
 }
 
@@ -113,52 +123,82 @@ pub(crate) fn open_index(path: &Path, detail: Detail) -> tantivy::Result<Index> 
 
 /// Gives an index of this schema what it needs to be read and written.
 pub(crate) fn prepare(mut index: Index, detail: Detail) -> Index {
-    index.set_tokenizers(tokenizers(detail));
+    index.set_tokenizers(tokenizers());
     index.register_plugin(Arc::new(RecordsPlugin));
+    if detail == Detail::Full {
+        index.register_plugin(Arc::new(KeysPlugin));
+    }
     index
 }
 
 /// The tokenizers that an index of this schema needs.
-fn tokenizers(detail: Detail) -> TokenizerManager {
+fn tokenizers() -> TokenizerManager {
     // Fields that are not text ask for the default one.
     let manager = TokenizerManager::default();
-    let body = BodyTokenizer::new(detail == Detail::Lean);
-    manager.register(BODY_TOKENIZER, TextAnalyzer::from(body));
+    manager.register(BODY_TOKENIZER, TextAnalyzer::from(CutWords::default()));
     manager
 }
 
-/// Appends the term of a text attribute.
-pub(crate) fn push_text_term(name: &str, text: &str, to: &mut Vec<u8>) {
-    push_term(name, TEXT_MARK, text, to);
+fn push_word(word: &str, to: &mut String) {
+    to.push_str(word);
+    to.push(' ');
 }
 
-/// Appends the term of a number attribute, the number in its one form.
-pub(crate) fn push_number_term(name: &str, number: &str, to: &mut Vec<u8>) {
-    push_term(name, NUMBER_MARK, number, to);
+/// Whether attributes of this name are indexed.
+pub(crate) fn is_indexed(name: &str) -> bool {
+    name.len() <= MAX_NAME_BYTES && has_no_mark(name)
 }
 
-fn push_term(name: &str, mark: u8, value: &str, to: &mut Vec<u8>) {
-    let start = to.len();
+/// Whether the text of an attribute is a term.
+pub(crate) fn is_term(text: &str) -> bool {
+    text.len() <= MAX_TEXT_BYTES && has_no_mark(text)
+}
+
+/// Whether a number's one form is a term: that of an integer is.
+pub(crate) fn is_number_term(form: &str) -> bool {
+    form.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+fn has_no_mark(text: &str) -> bool {
+    text.bytes().all(|byte| byte > OTHER_MARK)
+}
+
+/// Appends the term of an attribute's value.
+pub(crate) fn push_term(name: &str, mark: u8, value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(name.as_bytes());
     to.push(mark);
-    to.extend_from_slice(value.as_bytes());
-    to.truncate(start + MAX_TERM_BYTES);
+    to.extend_from_slice(value);
 }
 
-/// One record as tantivy takes it.
-#[derive(Debug)]
-pub(crate) struct LogDocument {
+/// The key of an attribute's value that is not a term.
+pub(crate) fn attribute_key(name: &str, mark: u8, value: &[u8]) -> u64 {
+    let mut bytes = SmallVec::<[u8; 256]>::new();
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.push(mark);
+    bytes.extend_from_slice(value);
+    Kind::Attribute.key(&bytes)
+}
+
+/// One record as tantivy takes it; what it consists of is used again for the next.
+#[derive(Clone, Debug)]
+pub(crate) struct LogDocument(Arc<Draft>);
+
+/// What a document consists of.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
     fields: DocumentFields,
+    detail: Detail,
     time: i64,
     severity: u64,
     envelope: u64,
     record: Bytes,
-    /// The body's text, then the terms of attributes.
-    text: Vec<u8>,
-    body_end: usize,
-    term_ends: Vec<u32>,
-    /// Trace and span id, as parts of the record; empty where there are none.
-    ids: [Range<usize>; 2],
+    /// The body's words but numbers and hexadecimal ones, in lower case, a space behind each.
+    words: String,
+    word: String,
+    /// The terms of attributes, one behind the other.
+    terms: Vec<u8>,
+    term_ends: Vec<usize>,
+    keys: Vec<u64>,
 }
 
 /// The fields that a document fills.
@@ -169,8 +209,6 @@ pub(crate) struct DocumentFields {
     envelope: Field,
     body: Field,
     attribute: Field,
-    trace_id: Field,
-    span_id: Field,
 }
 
 impl From<&Fields> for DocumentFields {
@@ -181,94 +219,116 @@ impl From<&Fields> for DocumentFields {
             envelope: fields.envelope,
             body: fields.body,
             attribute: fields.attribute,
-            trace_id: fields.trace_id,
-            span_id: fields.span_id,
         }
     }
 }
 
 impl LogDocument {
-    /// The document of an encoded record, which arrived at `arrived`, in Unix nanoseconds.
-    pub(crate) fn new(
-        fields: DocumentFields,
-        detail: Detail,
+    /// The encoded record.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.0.record
+    }
+
+    /// The keys that it is found by.
+    pub(crate) fn keys(&self) -> &[u64] {
+        &self.0.keys
+    }
+}
+
+impl Draft {
+    pub(crate) fn new(fields: &Fields, detail: Detail) -> Self {
+        Self {
+            fields: DocumentFields::from(fields),
+            detail,
+            time: 0,
+            severity: 0,
+            envelope: 0,
+            record: Bytes::new(),
+            words: String::new(),
+            word: String::new(),
+            terms: Vec::new(),
+            term_ends: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// The document of an encoded record, which arrived at `arrived`, in Unix nanoseconds; and
+    /// when it happened.
+    pub(crate) fn fill(
+        this: &mut Arc<Self>,
         envelope: u64,
         arrived: u64,
         record: Bytes,
-    ) -> Self {
-        let mut terms = Terms::new(detail, record.len());
-        let (mut time, mut observed, mut number) = (0, 0, 0);
-        let (mut name, mut ids) = ("", [0..0, 0..0]);
-        // One walk, for the views look for each field from the start.
-        terms.push_body(&record);
-        for field in WireFields::new(&record) {
+    ) -> (LogDocument, i64) {
+        // Nobody else has it, for tantivy lets go of documents at once.
+        let draft = Arc::make_mut(this);
+        draft.words.clear();
+        draft.terms.clear();
+        draft.term_ends.clear();
+        draft.keys.clear();
+        draft.envelope = envelope;
+        draft.read(&record, arrived);
+        draft.record = record;
+        (LogDocument(Arc::clone(this)), this.time)
+    }
+
+    /// One walk, for the views look for each field from the start.
+    fn read(&mut self, record: &[u8], arrived: u64) {
+        let (mut time, mut observed, mut number, mut name) = (0, 0, 0, "");
+        for field in WireFields::new(record) {
             match (field.number, field.value) {
                 (1, Raw::Fixed64(bits)) => time = bits,
                 (2, Raw::Varint(bits)) => number = i32::try_from(bits).unwrap_or_default(),
                 (3, Raw::Bytes(bytes)) => name = text_of(bytes),
-                (6, Raw::Bytes(pair)) => terms.push_pair(pair),
-                (9, Raw::Bytes(_)) if detail == Detail::Full => {
-                    ids[0] = field.payload_start()..field.end;
-                }
-                (10, Raw::Bytes(_)) if detail == Detail::Full => {
-                    ids[1] = field.payload_start()..field.end;
-                }
+                (5, Raw::Bytes(bytes)) => self.push_body(&Any::read(bytes).to_text()),
+                (6, Raw::Bytes(pair)) => self.push_pair(pair),
+                (9, Raw::Bytes(id)) => self.push_id(Kind::TraceId, id),
+                (10, Raw::Bytes(id)) => self.push_id(Kind::SpanId, id),
                 (11, Raw::Fixed64(bits)) => observed = bits,
                 (12, Raw::Bytes(bytes)) if !bytes.is_empty() => {
-                    terms.push("event_name", Any::Str(text_of(bytes)));
+                    self.push_attribute("event_name", Any::Str(text_of(bytes)));
                 }
                 _ => {}
             }
         }
-        let time = event_time(time, observed, arrived);
-        let severity = u64::from(severity(number, name));
-        let Terms { text, body_end, ends: term_ends, .. } = terms;
-        Self { fields, time, severity, envelope, record, text, body_end, term_ends, ids }
+        self.time = event_time(time, observed, arrived);
+        self.severity = u64::from(severity(number, name));
     }
 
-    /// The encoded record.
-    pub(crate) fn record(&self) -> &[u8] {
-        &self.record
-    }
-
-    /// When it happened, in Unix nanoseconds.
-    pub(crate) const fn time(&self) -> i64 {
-        self.time
-    }
-
-    fn body(&self) -> &str {
-        text_of(self.text.get(..self.body_end).unwrap_or_default())
-    }
-
-    fn terms(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = self.body_end;
-        self.term_ends.iter().filter_map(move |end| {
-            let term = self.text.get(start..*end as usize);
-            start = *end as usize;
-            term
-        })
-    }
-}
-
-/// The texts that a record is found by.
-struct Terms {
-    detail: Detail,
-    text: Vec<u8>,
-    body_end: usize,
-    ends: Vec<u32>,
-}
-
-impl Terms {
-    fn new(detail: Detail, record_bytes: usize) -> Self {
-        let text = Vec::with_capacity(record_bytes);
-        Self { detail, text, body_end: 0, ends: Vec::with_capacity(8) }
-    }
-
-    fn push_body(&mut self, record: &[u8]) {
-        if let Some(body) = WireFields::new(record).first(5) {
-            self.text.extend_from_slice(Any::read(body.bytes()).to_text().as_bytes());
+    fn push_body(&mut self, text: &str) {
+        let mut walk = Words::new(text);
+        let mut has_hex = false;
+        while let Some(kind) = walk.next_into(&mut self.word) {
+            match kind {
+                WordKind::Number => self.push_key(number_key(&self.word).0),
+                WordKind::Hex => {
+                    has_hex = true;
+                    self.push_key(hex_key(&self.word));
+                }
+                WordKind::Other => {
+                    let term = term_of(&self.word);
+                    push_word(term, &mut self.words);
+                    if term.len() < self.word.len() {
+                        push_word(CUT_WORD, &mut self.words);
+                    }
+                }
+            }
         }
-        self.body_end = self.text.len();
+        if has_hex {
+            push_word(HEX_WORD, &mut self.words);
+        }
+    }
+
+    fn push_key(&mut self, key: u64) {
+        if self.detail == Detail::Full {
+            self.keys.push(key);
+        }
+    }
+
+    fn push_id(&mut self, kind: Kind, id: &[u8]) {
+        if !id.is_empty() {
+            self.push_key(kind.key(id));
+        }
     }
 
     /// The terms of an encoded `KeyValue`.
@@ -281,32 +341,50 @@ impl Terms {
                 _ => {}
             }
         }
-        self.push(name, value);
+        self.push_attribute(name, value);
     }
 
     #[expect(clippy::float_cmp, reason = "a whole number is its own whole part")]
-    fn push(&mut self, name: &str, value: Any<'_>) {
-        let is_lean = self.detail == Detail::Lean;
+    fn push_attribute(&mut self, name: &str, value: Any<'_>) {
+        if !is_indexed(name) {
+            return;
+        }
         match value {
-            Any::Int(int) => push_number_term(name, &int.to_string(), &mut self.text),
+            Any::Int(int) => self.push_term(name, NUMBER_MARK, int.to_string().as_bytes()),
             // Seen without writing it down, which costs more than all else here.
-            Any::Double(double) if is_lean && double.trunc() != double => return,
+            Any::Double(double) if double.trunc() != double => self.push_double(name, double),
             Any::Double(double) => {
                 let form = double_form(double);
-                if is_lean && !is_whole(&form) {
-                    return;
+                if is_number_term(&form) {
+                    self.push_term(name, NUMBER_MARK, form.as_bytes());
+                } else {
+                    self.push_double(name, double);
                 }
-                push_number_term(name, &form, &mut self.text);
             }
             _ => {
-                let value = value.to_text();
-                if is_lean && value.len() > MAX_LEAN_BYTES {
-                    return;
+                let text = value.to_text();
+                if is_term(&text) {
+                    self.push_term(name, TEXT_MARK, text.as_bytes());
+                } else {
+                    self.push_other(name, TEXT_MARK, text.as_bytes());
                 }
-                push_text_term(name, &value, &mut self.text);
             }
         }
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    fn push_double(&mut self, name: &str, double: f64) {
+        self.push_other(name, NUMBER_MARK, &double.to_le_bytes());
+    }
+
+    fn push_term(&mut self, name: &str, mark: u8, value: &[u8]) {
+        push_term(name, mark, value, &mut self.terms);
+        self.term_ends.push(self.terms.len());
+    }
+
+    /// A value that is not a term.
+    fn push_other(&mut self, name: &str, mark: u8, value: &[u8]) {
+        self.push_term(name, OTHER_MARK, &[]);
+        self.push_key(attribute_key(name, mark, value));
     }
 }
 
@@ -319,11 +397,6 @@ pub(crate) fn event_time(time: u64, observed: u64, arrived: u64) -> i64 {
 /// Text that was checked at the door.
 fn text_of(bytes: &[u8]) -> &str {
     simdutf8::basic::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Whether a number's one form is that of an integer.
-pub(crate) fn is_whole(form: &str) -> bool {
-    form.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
 /// A value of a document; all are leaves.
@@ -351,24 +424,39 @@ impl<'a> Value<'a> for FieldValue<'a> {
 
 impl Document for LogDocument {
     type Value<'a> = FieldValue<'a>;
-    type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, FieldValue<'a>)> + 'a>;
+    type FieldsValuesIter<'a> = FieldValues<'a>;
 
-    fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let fields = self.fields;
-        let fixed = [
-            (fields.time, FieldValue::I64(self.time)),
-            (fields.severity, FieldValue::U64(self.severity)),
-            (fields.envelope, FieldValue::U64(self.envelope)),
-            (fields.body, FieldValue::Text(self.body())),
-        ];
-        let id = |field, range: &Range<usize>| {
-            let bytes = self.record.get(range.clone()).filter(|bytes| !bytes.is_empty());
-            bytes.map(|bytes| (field, FieldValue::Bytes(bytes)))
-        };
-        let [trace_id, span_id] = &self.ids;
-        let ids = [id(fields.trace_id, trace_id), id(fields.span_id, span_id)];
-        let ids = ids.into_iter().flatten();
-        let terms = self.terms().map(move |term| (fields.attribute, FieldValue::Bytes(term)));
-        Box::new(fixed.into_iter().chain(ids).chain(terms))
+    fn iter_fields_and_values(&self) -> FieldValues<'_> {
+        FieldValues { draft: &self.0, next: 0, term_start: 0 }
+    }
+}
+
+/// Walks through the values of a document.
+pub(crate) struct FieldValues<'a> {
+    draft: &'a Draft,
+    next: usize,
+    term_start: usize,
+}
+
+impl<'a> Iterator for FieldValues<'a> {
+    type Item = (Field, FieldValue<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { draft, next, term_start } = self;
+        let fields = &draft.fields;
+        let at = *next;
+        *next += 1;
+        Some(match at {
+            0 => (fields.time, FieldValue::I64(draft.time)),
+            1 => (fields.severity, FieldValue::U64(draft.severity)),
+            2 => (fields.envelope, FieldValue::U64(draft.envelope)),
+            3 => (fields.body, FieldValue::Text(&draft.words)),
+            _ => {
+                let end = *draft.term_ends.get(at - 4)?;
+                let term = draft.terms.get(*term_start..end)?;
+                *term_start = end;
+                (fields.attribute, FieldValue::Bytes(term))
+            }
+        })
     }
 }

@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tantivy::query::{EnableScoring, Query, Weight};
-use tantivy::{DocId, SegmentReader};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader};
 
 use super::error::LogIndexError;
 use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
 use super::plan::Planner;
 use super::record::{Envelope, Found, is_match, severity};
-use super::schema::{SEVERITY, TIME, event_time};
+use super::schema::{SEVERITY, event_time};
+use super::times::SegmentTimes;
 use super::top::{Order, Top};
 use super::walk::walk;
 use super::window::Opened;
@@ -171,32 +172,34 @@ fn search_window(
     let failed = |what| LogIndexError::index(what, &opened.folder);
     let (weight, is_exact) = weight(opened, search)?;
     for segment in segments_in_order(opened, search)? {
-        check(search.deadline)?;
-        if !top.is_rank_wanted(search.order.highest(segment.min_time, segment.max_time)) {
-            break;
-        }
-        if is_exact {
-            let collected = segment.collect(&*weight, &search.time, |time, doc| {
-                top.push(time, (segment.ordinal, doc));
-            });
-            collected.map_err(failed("search"))?;
-            top.cut();
-            continue;
-        }
-        let mut candidates = Vec::new();
-        let collected = segment.collect(&*weight, &search.time, |time, doc| {
-            if top.is_wanted(time) {
-                candidates.push((time, doc));
-            }
-        });
-        collected.map_err(failed("search"))?;
-        candidates.sort_unstable_by_key(|(time, _)| Reverse(search.order.rank(*time)));
-        for step in candidates.chunks_mut(VERIFY_STEP) {
+        for part in segment.times.parts(&search.time, search.order) {
             check(search.deadline)?;
-            if !step.first().is_some_and(|(time, _)| top.is_wanted(*time)) {
+            if !top.is_rank_wanted(part.highest) {
                 break;
             }
-            verify(opened, search, &segment, step, top)?;
+            if is_exact {
+                let collected = segment.collect(&*weight, part.docs, &search.time, |time, doc| {
+                    top.push(time, (segment.ordinal, doc));
+                });
+                collected.map_err(failed("search"))?;
+                top.cut();
+                continue;
+            }
+            let mut candidates = Vec::new();
+            let collected = segment.collect(&*weight, part.docs, &search.time, |time, doc| {
+                if top.is_wanted(time) {
+                    candidates.push((time, doc));
+                }
+            });
+            collected.map_err(failed("search"))?;
+            candidates.sort_unstable_by_key(|(time, _)| Reverse(search.order.rank(*time)));
+            for step in candidates.chunks_mut(VERIFY_STEP) {
+                check(search.deadline)?;
+                if !step.first().is_some_and(|(time, _)| top.is_wanted(*time)) {
+                    break;
+                }
+                verify(opened, search, &segment, step, top)?;
+            }
         }
     }
     Ok(())
@@ -205,6 +208,7 @@ fn search_window(
 /// What finds at least the records that match, and whether it finds nothing else.
 fn weight(opened: &Opened, search: &Search) -> Result<(Box<dyn Weight>, bool), LogIndexError> {
     let planner = Planner {
+        searcher: &opened.searcher,
         fields: &opened.fields,
         detail: opened.manifest.detail,
         envelopes: &opened.envelopes,
@@ -239,28 +243,39 @@ fn verify(
 struct Segment<'a> {
     ordinal: u32,
     reader: &'a SegmentReader,
-    times: tantivy::columnar::Column<i64>,
-    min_time: i64,
-    max_time: i64,
+    times: &'a SegmentTimes,
 }
 
 impl Segment<'_> {
-    /// Hands over time and number of every record within `range` that `weight` finds.
+    /// Hands over time and number of every record among `docs` and within `range` that `weight`
+    /// finds.
     fn collect(
         &self,
         weight: &dyn Weight,
+        docs: Range<DocId>,
         range: &Range<i64>,
         mut each: impl FnMut(i64, DocId),
     ) -> tantivy::Result<()> {
-        let is_all_within = self.min_time >= range.start && self.max_time < range.end;
-        weight.for_each_no_score(self.reader, &mut |docs| {
-            for doc in docs {
-                let time = self.times.values.get_val(*doc);
-                if is_all_within || range.contains(&time) {
+        let mut found = weight.scorer(self.reader, 1.0)?;
+        if found.doc() < docs.start {
+            found.seek(docs.start);
+        }
+        let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
+        loop {
+            let num_found = found.fill_buffer(&mut buffer);
+            for doc in buffer.iter().take(num_found) {
+                if *doc >= docs.end {
+                    return Ok(());
+                }
+                let time = self.times.of(*doc);
+                if range.contains(&time) {
                     each(time, *doc);
                 }
             }
-        })
+            if num_found < buffer.len() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -271,14 +286,13 @@ fn segments_in_order<'a>(
     let range = &search.time;
     let mut segments = Vec::new();
     for (ordinal, reader) in (0..).zip(opened.searcher.segment_readers()) {
-        let times = reader.fast_fields().i64(TIME);
-        let times = times.map_err(LogIndexError::index("read times of", &opened.folder))?;
-        let (min_time, max_time) = (times.min_value(), times.max_value());
-        if reader.max_doc() > 0 && min_time < range.end && max_time >= range.start {
-            segments.push(Segment { ordinal, reader, times, min_time, max_time });
+        let times = opened.times(ordinal)?;
+        if times.min() < range.end && times.max() >= range.start {
+            segments.push(Segment { ordinal, reader, times });
         }
     }
-    let highest = |segment: &Segment<'_>| search.order.highest(segment.min_time, segment.max_time);
+    let highest =
+        |segment: &Segment<'_>| search.order.highest(segment.times.min(), segment.times.max());
     segments.sort_by_key(|segment| Reverse(highest(segment)));
     Ok(segments)
 }
@@ -369,13 +383,14 @@ fn visit_window(
             let severity = u8::try_from(severities.values.get_val(doc)).unwrap_or_default();
             each(Seen { time, severity });
         };
+        let docs = segment.times.docs_within(&search.time);
         if is_exact {
-            segment.collect(&*weight, &search.time, see).map_err(failed("search"))?;
+            segment.collect(&*weight, docs, &search.time, see).map_err(failed("search"))?;
             continue;
         }
         let mut candidates = Vec::new();
         segment
-            .collect(&*weight, &search.time, |time, doc| candidates.push((time, doc)))
+            .collect(&*weight, docs, &search.time, |time, doc| candidates.push((time, doc)))
             .map_err(failed("search"))?;
         for step in candidates.chunks(VERIFY_STEP) {
             check(search.deadline)?;

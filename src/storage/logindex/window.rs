@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tantivy::columnar::Column;
+use tantivy::index::SegmentId;
 use tantivy::{DocId, Index, IndexReader, ReloadPolicy, Searcher};
 
 use super::at_rest;
@@ -12,8 +13,9 @@ use super::envelopes::{self, EnvelopeList, MAX_ENVELOPES};
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes};
 use super::record::Found;
-use super::schema::{ENVELOPE, Fields, prepare};
+use super::schema::{ENVELOPE, Fields, TIME, prepare};
 use super::stored::StoredRecords;
+use super::times::SegmentTimes;
 
 /// An index takes at most so many records, then the next index of the same window begins.
 pub(crate) const MAX_RECORDS: u64 = 16_000_000;
@@ -53,7 +55,15 @@ pub(crate) struct Opened {
     pub(crate) manifest: WindowManifest,
     pub(crate) folder: PathBuf,
     /// What the records of each segment are read from, opened when they are asked for.
-    segments: Vec<OnceLock<SegmentRecords>>,
+    segments: Vec<OpenSegment>,
+}
+
+/// A segment; what was opened of it serves the next commits too.
+#[derive(Clone)]
+struct OpenSegment {
+    id: SegmentId,
+    records: Arc<OnceLock<SegmentRecords>>,
+    times: Arc<OnceLock<SegmentTimes>>,
 }
 
 /// What the records of a segment are read from.
@@ -77,12 +87,27 @@ impl Opened {
         Ok(Found { envelope, encoded })
     }
 
-    fn segment(&self, segment: u32) -> Result<&SegmentRecords, LogIndexError> {
-        let slot = usize::try_from(segment).ok().and_then(|segment| self.segments.get(segment));
-        let Some(slot) = slot else {
+    /// When the records of a segment happened.
+    pub(crate) fn times(&self, segment: u32) -> Result<&SegmentTimes, LogIndexError> {
+        let slot = &self.segment_at(segment)?.times;
+        if let Some(times) = slot.get() {
+            return Ok(times);
+        }
+        let times = self.searcher.segment_reader(segment).fast_fields().i64(TIME);
+        let times = times.map_err(LogIndexError::index("read times of", &self.folder))?;
+        Ok(slot.get_or_init(|| SegmentTimes::new(times)))
+    }
+
+    fn segment_at(&self, segment: u32) -> Result<&OpenSegment, LogIndexError> {
+        let found = usize::try_from(segment).ok().and_then(|segment| self.segments.get(segment));
+        found.ok_or_else(|| {
             let what = "a segment that was found is not there";
-            return Err(LogIndexError::Damaged { path: self.folder.clone(), what });
-        };
+            LogIndexError::Damaged { path: self.folder.clone(), what }
+        })
+    }
+
+    fn segment(&self, segment: u32) -> Result<&SegmentRecords, LogIndexError> {
+        let slot = &self.segment_at(segment)?.records;
         if let Some(records) = slot.get() {
             return Ok(records);
         }
@@ -149,7 +174,7 @@ impl Window {
                 opened => break opened?,
             }
         };
-        let opened = Arc::new(self.opened(searcher, envelopes));
+        let opened = Arc::new(self.opened_after(None, searcher, envelopes));
         state.opened = Arc::downgrade(&opened);
         Ok(opened)
     }
@@ -172,7 +197,24 @@ impl Window {
 
     /// The index as `searcher` sees it.
     pub(crate) fn opened(&self, searcher: Searcher, envelopes: EnvelopeList) -> Opened {
-        let segments = searcher.segment_readers().iter().map(|_| OnceLock::new()).collect();
+        let before = self.state().opened.upgrade();
+        self.opened_after(before.as_deref(), searcher, envelopes)
+    }
+
+    fn opened_after(
+        &self,
+        before: Option<&Opened>,
+        searcher: Searcher,
+        envelopes: EnvelopeList,
+    ) -> Opened {
+        let before = before.map_or(&[][..], |opened| &opened.segments);
+        let segments = searcher.segment_readers().iter().map(|reader| {
+            let id = reader.segment_id();
+            let known = before.iter().find(|segment| segment.id == id).cloned();
+            let new = || OpenSegment { id, records: Arc::default(), times: Arc::default() };
+            known.unwrap_or_else(new)
+        });
+        let segments = segments.collect();
         Opened {
             searcher,
             segments,

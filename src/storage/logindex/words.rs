@@ -10,11 +10,16 @@ use super::filter::Row;
 /// A term of the index holds at most this many bytes of a word.
 pub(crate) const MAX_WORD_BYTES: usize = 128;
 
+/// A word of hexadecimal digits is an identifier when it has so many, digits and letters.
+const MIN_HEX_BYTES: usize = 8;
+
 const SEPARATOR: u8 = 0;
 const DIGIT: u8 = 1;
-const LOWER: u8 = 2;
-const UPPER: u8 = 3;
-const NOT_ASCII: u8 = 4;
+/// A letter that is a hexadecimal digit.
+const HEX: u8 = 2;
+const LETTER: u8 = 4;
+const UPPER: u8 = 8;
+const NOT_ASCII: u8 = 16;
 
 /// What each byte is.
 const CLASSES: [u8; 256] = classes();
@@ -25,8 +30,10 @@ const fn classes() -> [u8; 256] {
     loop {
         classes[byte as usize] = match byte {
             b'0'..=b'9' => DIGIT,
-            b'a'..=b'z' => LOWER,
-            b'A'..=b'Z' => UPPER,
+            b'a'..=b'f' => HEX,
+            b'g'..=b'z' => LETTER,
+            b'A'..=b'F' => HEX | UPPER,
+            b'G'..=b'Z' => LETTER | UPPER,
             128..=255 => NOT_ASCII,
             _ => SEPARATOR,
         };
@@ -42,6 +49,39 @@ pub(crate) fn is_number(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether a part of a word could be one of a number or of a hexadecimal word.
+pub(crate) fn is_hex(part: &str) -> bool {
+    part.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What a word consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WordKind {
+    /// ASCII digits only.
+    Number,
+    /// Hexadecimal digits, at least eight, some of them letters and some not.
+    Hex,
+    /// Anything else.
+    Other,
+}
+
+impl WordKind {
+    /// What a word in lower case is.
+    pub(crate) fn of(word: &str) -> Self {
+        let classes = word.bytes().map(|byte| CLASSES[usize::from(byte)]);
+        Self::of_classes(classes.fold(0, |all, class| all | class), word.len())
+    }
+
+    const fn of_classes(classes: u8, length: usize) -> Self {
+        const MIXED: u8 = DIGIT | HEX;
+        match classes & !UPPER {
+            DIGIT => Self::Number,
+            MIXED if length >= MIN_HEX_BYTES => Self::Hex,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Walks through the words of a text.
 pub(crate) struct Words<'a> {
     text: &'a str,
@@ -53,8 +93,8 @@ impl<'a> Words<'a> {
         Self { text, at: 0 }
     }
 
-    /// Puts the next word in lower case into `word`; says where it stands.
-    pub(crate) fn next_into(&mut self, word: &mut String) -> Option<(usize, usize)> {
+    /// Puts the next word in lower case into `word`.
+    pub(crate) fn next_into(&mut self, word: &mut String) -> Option<WordKind> {
         let bytes = self.text.as_bytes();
         word.clear();
         let mut at = self.at;
@@ -72,33 +112,30 @@ impl<'a> Words<'a> {
             }
         }
         let start = at;
-        let mut has_upper = false;
+        let mut classes = 0;
         while let Some(byte) = bytes.get(at) {
             match CLASSES[usize::from(*byte)] {
-                DIGIT | LOWER => at += 1,
-                UPPER => {
-                    has_upper = true;
-                    at += 1;
-                }
+                SEPARATOR => break,
                 NOT_ASCII => return self.finish_beyond_ascii(start, word),
-                _ => break,
+                class => classes |= class,
             }
+            at += 1;
         }
         self.at = at;
         word.push_str(self.text.get(start..at)?);
-        if has_upper {
+        if classes & UPPER > 0 {
             word.make_ascii_lowercase();
         }
-        Some((start, at))
+        Some(WordKind::of_classes(classes, word.len()))
     }
 
-    fn finish_beyond_ascii(&mut self, start: usize, word: &mut String) -> Option<(usize, usize)> {
+    fn finish_beyond_ascii(&mut self, start: usize, word: &mut String) -> Option<WordKind> {
         let rest = self.text.get(start..)?;
         let length = rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
         let original = rest.get(..length)?;
         word.extend(original.chars().flat_map(char::to_lowercase));
         self.at = start + length;
-        Some((start, self.at))
+        Some(WordKind::of(word))
     }
 }
 
@@ -154,55 +191,37 @@ pub(crate) fn contains_row(text: &str, row: &Row) -> bool {
     false
 }
 
-/// Cuts bodies into terms for tantivy.
+/// Hands words that stand one behind the other, a space behind each, to tantivy.
 #[derive(Clone, Default)]
-pub(crate) struct BodyTokenizer {
-    skips_numbers: bool,
+pub(crate) struct CutWords {
     token: Token,
 }
 
-impl BodyTokenizer {
-    /// A tokenizer that leaves out words of digits only if it is told so.
-    pub(crate) fn new(skips_numbers: bool) -> Self {
-        Self { skips_numbers, token: Token::default() }
-    }
-}
+impl Tokenizer for CutWords {
+    type TokenStream<'a> = CutWordStream<'a>;
 
-impl Tokenizer for BodyTokenizer {
-    type TokenStream<'a> = BodyTokens<'a>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> BodyTokens<'a> {
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> CutWordStream<'a> {
         self.token.reset();
-        BodyTokens {
-            words: Words::new(text),
-            skips_numbers: self.skips_numbers,
-            token: &mut self.token,
-        }
+        CutWordStream { rest: text, token: &mut self.token }
     }
 }
 
-/// The terms of one body.
-pub(crate) struct BodyTokens<'a> {
-    words: Words<'a>,
-    skips_numbers: bool,
+/// The words of one body.
+pub(crate) struct CutWordStream<'a> {
+    rest: &'a str,
     token: &'a mut Token,
 }
 
-impl TokenStream for BodyTokens<'_> {
+impl TokenStream for CutWordStream<'_> {
     fn advance(&mut self) -> bool {
-        loop {
-            self.token.position = self.token.position.wrapping_add(1);
-            let Some((from, to)) = self.words.next_into(&mut self.token.text) else {
-                return false;
-            };
-            let length = term_of(&self.token.text).len();
-            self.token.text.truncate(length);
-            if !(self.skips_numbers && is_number(&self.token.text)) {
-                self.token.offset_from = from;
-                self.token.offset_to = to;
-                return true;
-            }
-        }
+        let Some((word, rest)) = self.rest.split_once(' ') else {
+            return false;
+        };
+        self.token.text.clear();
+        self.token.text.push_str(word);
+        self.token.position = self.token.position.wrapping_add(1);
+        self.rest = rest;
+        true
     }
 
     fn token(&self) -> &Token {
@@ -250,14 +269,24 @@ mod tests {
     }
 
     #[test]
-    fn tokens_leave_out_numbers_when_told() {
-        let mut tokenizer = BodyTokenizer::new(true);
-        let mut stream = tokenizer.token_stream("id 42 a1");
+    fn words_are_told_from_numbers() {
+        let text = "id 42 a1 7\u{663} 6af3B2c1 deadbeef 12345678 6af3b2c 6af3b2cg";
+        let mut walk = Words::new(text);
+        let mut word = String::new();
+        let kinds: Vec<_> = std::iter::from_fn(|| walk.next_into(&mut word)).collect();
+        let (number, hex, other) = (WordKind::Number, WordKind::Hex, WordKind::Other);
+        assert_eq!(kinds, [other, number, other, other, hex, other, number, other, other]);
+    }
+
+    #[test]
+    fn tokens_are_words_that_were_cut_before() {
+        let mut tokenizer = CutWords::default();
+        let mut stream = tokenizer.token_stream("id a1 größe ");
         let mut found = Vec::new();
         while let Some(token) = stream.next() {
-            found.push((token.text.clone(), token.position));
+            found.push(token.text.clone());
         }
-        assert_eq!(found, [("id".to_owned(), 0), ("a1".to_owned(), 2)]);
+        assert_eq!(found, ["id", "a1", "größe"]);
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use tantivy::{Index, IndexReader, IndexWriter, Segment};
 use super::envelopes::EnvelopeTable;
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest, sync_folder};
-use super::schema::{DocumentFields, Fields, LogDocument, open_index};
+use super::schema::{Draft, Fields, LogDocument, open_index};
 use super::walk::walk;
 use super::window::{MAX_RECORDS, Opened, Window, reader};
 use crate::data::Batch;
@@ -38,7 +38,7 @@ pub(crate) struct Commit {
 pub(crate) struct WindowWriter {
     pub(crate) window: Arc<Window>,
     path: PathBuf,
-    fields: DocumentFields,
+    draft: Arc<Draft>,
     writer: IndexWriter<LogDocument>,
     reader: IndexReader,
     table: EnvelopeTable,
@@ -118,12 +118,12 @@ impl WindowWriter {
         policy.set_max_docs_before_merge(MAX_MERGED_RECORDS);
         writer.set_merge_policy(Box::new(policy));
         let reader = reader(index).map_err(LogIndexError::index("open", &path))?;
-        let fields = DocumentFields::from(&Fields::new());
+        let draft = Arc::new(Draft::new(&Fields::new(), window.manifest.detail));
         let segment = None;
         Ok(Self {
             window,
             path,
-            fields,
+            draft,
             writer,
             reader,
             table,
@@ -142,7 +142,7 @@ impl WindowWriter {
     }
 
     fn add_chunk(&mut self, chunk: &Bytes, arrived: u64) -> Result<(), LogIndexError> {
-        let Self { table, segment, writer, memory_bytes, path, next, fields, window, .. } = self;
+        let Self { table, segment, writer, memory_bytes, path, next, draft, .. } = self;
         let (_, segment) = match segment {
             Some(segment) => segment,
             None => {
@@ -153,20 +153,19 @@ impl WindowWriter {
                     .insert((new, made.map_err(LogIndexError::index("begin a segment of", path))?))
             }
         };
-        let detail = window.manifest.detail;
         walk(
             chunk,
             |envelope| Ok(table.number(&envelope)),
             |envelope, record| {
                 let record = chunk.slice_ref(record);
-                let document = LogDocument::new(*fields, detail, *envelope, arrived, record);
-                let time = document.time();
+                let (document, time) = Draft::fill(draft, *envelope, arrived, record);
                 next.num_records += 1;
                 next.min_time = next.min_time.min(time);
                 next.max_time = next.max_time.max(time);
                 segment
                     .add_document(AddOperation { opstamp: next.num_records, document })
-                    .map_err(LogIndexError::index("add to", path))
+                    // Only a failure is worth a copy of the path.
+                    .map_err(|error| LogIndexError::index("add to", path)(error))
             },
         )
     }
