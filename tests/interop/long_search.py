@@ -98,7 +98,7 @@ class Search(Case):
             load(agent, records=share, seed=number)
             peak = max(peak, agent.rss_mib())
         # What is not committed yet is scanned, which is measured for itself below.
-        wait_until(lambda: not self.in_flight(agent), "everything is committed", 60)
+        wait_until(lambda: not self.in_flight(agent), "everything is committed", 300)
         took, cpu = time.monotonic() - started, cpu_seconds(agent.pid) - cpu
         num_bytes = sum(file.stat().st_size for file in (agent.data / "index").rglob("*") if file.is_file())
         print(f"\n{RECORDS} records, {DETAIL}: {cpu / RECORDS * 1e6:.2f} µs CPU a record in all, {took:.0f} s; "
