@@ -153,7 +153,10 @@ impl FileWriter {
 
     /// Writes the rows that wait, as rows of the row group.
     pub(super) fn write_rows(&mut self) -> Result<(), ParquetError> {
+        self.refuse_broken()?;
         if self.rows.len() == 0 {
+            // A panic may have left half a row.
+            self.rows.clear();
             return Ok(());
         }
         self.state = State::GroupBroken;
@@ -163,6 +166,7 @@ impl FileWriter {
 
     /// Encodes rows, as many to a row group as may be.
     pub(super) fn write(&mut self, rows: RecordBatch) -> Result<(), ParquetError> {
+        self.refuse_broken()?;
         self.state = State::GroupBroken;
         let mut rest = rows;
         while rest.num_rows() > 0 {
@@ -214,6 +218,13 @@ impl FileWriter {
         Ok(std::mem::take(self.writer.inner_mut()))
     }
 
+    fn refuse_broken(&self) -> Result<(), ParquetError> {
+        if self.is_broken() {
+            return Err(ParquetError::General("the file broke before".to_owned()));
+        }
+        Ok(())
+    }
+
     fn encode(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
         #[cfg(test)]
         super::tests::panics::trip_on_rows(rows);
@@ -241,6 +252,8 @@ impl FileWriter {
         let chunks = self.group.drain(..).map(ArrowColumnWriter::close);
         let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
         self.state = State::FileBroken;
+        #[cfg(test)]
+        super::tests::panics::trip_on_end(self.ended_rows);
         let mut group = self.writer.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;

@@ -43,17 +43,17 @@ impl Archive {
                 })
             });
             let Err(why) = filled else { return };
-            if open.file.is_broken() {
-                // What was added before goes with the file.
-                self.lost.num_records += batch.num_records().saturating_sub(num_seen) as u64;
-                return;
-            }
             if open.file.state() == State::Sound {
                 self.lost.num_records += 1;
                 self.lost.set_aside.push(single(batch, num_seen));
                 self.end_rows(index);
             } else {
                 self.recover(index, &why);
+            }
+            if self.open.get(index).is_none_or(|open| open.file.is_broken()) {
+                // What was added before goes with the file.
+                self.lost.num_records += batch.num_records().saturating_sub(num_seen) as u64;
+                return;
             }
             num_done = num_seen;
         }
@@ -110,10 +110,17 @@ impl Archive {
                 alone.end_row_group()
             });
             if tried.is_ok() {
-                if guarded(|| open.file.write(rows)).is_err() && !open.file.is_broken() {
-                    let rest = open.file.take_broken_rows().map_or(0, |rows| rows.num_rows());
-                    self.lost.num_records += rest as u64 + open.file.give_up_group();
+                if guarded(|| open.file.write(rows)).is_ok() {
+                    continue;
                 }
+                if open.file.is_broken() {
+                    // What was written before goes with the file.
+                    let num_waiting: usize = waiting.iter().map(RecordBatch::num_rows).sum();
+                    self.lost.num_records += num_waiting as u64;
+                    return;
+                }
+                let rest = open.file.take_broken_rows().map_or(0, |rows| rows.num_rows());
+                self.lost.num_records += rest as u64 + open.file.give_up_group();
             } else if num_rows > 1 {
                 let half = num_rows / 2;
                 waiting.push(rows.slice(half, num_rows - half));

@@ -6,15 +6,17 @@ use arrow::array::{Array as _, AsArray as _, RecordBatch};
 
 use super::archive::{Handle, START, archive};
 use super::read;
-use crate::data::{Batch, LogsBuilder, Value};
+use crate::data::{Batch, LogsBuilder, Value, encode_resource};
 use crate::storage::parquet::Archive;
 use crate::storage::parquet::envelope::Record;
 
-/// Bodies that make the encoder panic: in our code, and in the library.
+/// What makes the encoder panic: bodies, in our code and in the library, and the end of the row
+/// group behind so many rows.
 #[derive(Default)]
 struct Trips {
     on_records: Vec<Vec<u8>>,
     on_rows: Vec<Vec<u8>>,
+    on_end: Option<u64>,
 }
 
 thread_local! {
@@ -41,15 +43,24 @@ pub(crate) fn trip_on_rows(rows: &RecordBatch) {
     });
 }
 
+/// Panics if it is time for it: a row group that goes into the file.
+pub(crate) fn trip_on_end(ended_rows: u64) {
+    let is_time = TRIPS.with_borrow(|trips| trips.on_end == Some(ended_rows));
+    assert!(!is_time, "a row group to panic on");
+}
+
 fn trip(on_records: &[&str], on_rows: &[&str]) {
     let bytes =
         |needles: &[&str]| needles.iter().map(|needle| needle.as_bytes().to_vec()).collect();
-    TRIPS.set(Trips { on_records: bytes(on_records), on_rows: bytes(on_rows) });
+    TRIPS.set(Trips { on_records: bytes(on_records), on_rows: bytes(on_rows), on_end: None });
 }
 
 fn batch(bodies: std::ops::Range<usize>) -> Batch {
     let mut builder = LogsBuilder::new();
     for body in bodies {
+        let service = service(body);
+        let resource = encode_resource([("service.name", Value::Str(&service))]);
+        builder.resource(&resource, "");
         builder.record(|record| {
             record.body(Value::Str(&name(body)));
             record.attribute("n", Value::Int(1));
@@ -58,12 +69,25 @@ fn batch(bodies: std::ops::Range<usize>) -> Batch {
     builder.finish(Default::default())
 }
 
+/// Ten records each have one.
+fn service(body: usize) -> String {
+    format!("service {}", body / 10)
+}
+
 fn name(body: usize) -> String {
     format!("body {body:05}")
 }
 
+/// Each in the resource that it belongs to.
 fn bodies(batch: &Batch) -> Vec<String> {
-    batch.logs().items().map(|item| item.record.body().to_text().into_owned()).collect()
+    let logs = batch.logs();
+    let bodies = logs.items().map(|item| {
+        let body = item.record.body().to_text().into_owned();
+        let number = body.trim_start_matches("body ").parse().unwrap();
+        assert_eq!(item.resource.service_name(), Some(&*service(number)), "{body}");
+        body
+    });
+    bodies.collect()
 }
 
 /// The bodies in a store, sorted.
@@ -103,6 +127,24 @@ fn record_that_cannot_be_made_a_row_is_set_aside_and_the_others_are_stored() {
 }
 
 #[test]
+fn half_a_row_of_a_bad_record_does_not_shift_the_rows_behind_it() {
+    let store = Handle::default();
+    let mut archive = archive(&store);
+    // Two in a row, the first of all, and the first behind rows that were written.
+    let bad = [3, 4, 20, 1045];
+    trip(&bad.map(name).each_ref().map(String::as_str), &[]);
+    archive.add(&batch(0..20), START).unwrap();
+    archive.commit(START).unwrap();
+    archive.add(&batch(20..40), START).unwrap();
+    archive.add(&batch(40..1080), START).unwrap();
+    assert_eq!(lost(&mut archive), (4, bad.map(name).to_vec()));
+    archive.commit(START).unwrap();
+    let good: Vec<String> = (0..1080).filter(|body| !bad.contains(body)).map(name).collect();
+    assert_eq!(stored(&store), good);
+    assert_eq!(lost(&mut archive), (0, vec![]));
+}
+
+#[test]
 fn row_group_that_breaks_costs_its_rows_and_nothing_else() {
     let store = Handle::default();
     // Row groups are of 10 rows; 1,024 go to the encoder at once, so that 4 are in a row group then.
@@ -122,4 +164,23 @@ fn row_group_that_breaks_costs_its_rows_and_nothing_else() {
     assert_eq!(stored(&store).len(), 1043);
     assert!(archive.is_empty());
     assert_eq!(archive.memory_bytes(), 0);
+}
+
+#[test]
+fn file_that_breaks_is_lost_as_a_whole_and_counted() {
+    // It breaks while rows are written, and while they are sifted, with others waiting.
+    for bad in [&[][..], &["body 00700"][..]] {
+        let store = Handle::default();
+        let mut archive = archive(&store);
+        trip(&[], bad);
+        TRIPS.with_borrow_mut(|trips| trips.on_end = Some(720));
+        archive.add(&batch(0..1100), START).unwrap();
+        assert_eq!(lost(&mut archive).0, 1100, "{bad:?}");
+        assert!(archive.is_empty());
+        trip(&[], &[]);
+        archive.add(&batch(2000..2010), START).unwrap();
+        archive.commit(START).unwrap();
+        assert_eq!(stored(&store), (2000..2010).map(name).collect::<Vec<_>>());
+        assert_eq!(lost(&mut archive), (0, vec![]));
+    }
 }
