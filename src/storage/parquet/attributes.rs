@@ -49,7 +49,7 @@ impl AttributeColumns {
     }
 
     pub(super) const fn size_bytes(&self) -> usize {
-        self.keys.size_bytes() + self.values.size_bytes()
+        self.keys.size_bytes() + self.values.size_bytes() + self.kinds.size_bytes()
     }
 
     pub(super) fn finish(&mut self) -> [ArrayRef; 2] {

@@ -195,7 +195,7 @@ impl Texts {
     }
 
     pub(super) const fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.len() * size_of::<i32>()
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

@@ -122,7 +122,7 @@ pub(super) struct EnvelopeColumns {
     last_dropped: (i64, i64),
     /// How many times the last row is to be added again.
     num_repeats: usize,
-    /// The size of the attributes of the last row.
+    /// The size of the last row.
     last_bytes: usize,
 }
 
@@ -178,9 +178,17 @@ impl EnvelopeColumns {
         self.scope_dropped.push_n(self.last_dropped.1, times);
     }
 
+    /// About the memory that the rows take, those included that are to be added again.
     pub(super) const fn size_bytes(&self) -> usize {
-        self.resource_attributes.size_bytes()
+        self.service_name.size_bytes()
+            + self.tenant.size_bytes()
+            + self.resource_attributes.size_bytes()
+            + self.resource_schema_url.size_bytes()
+            + self.entity_refs.size_bytes()
+            + self.scope_name.size_bytes()
+            + self.scope_version.size_bytes()
             + self.scope_attributes.size_bytes()
+            + self.scope_schema_url.size_bytes()
             + self.num_repeats * self.last_bytes
     }
 

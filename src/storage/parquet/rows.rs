@@ -14,7 +14,7 @@ use crate::data::{Signal, Time};
 
 /// So many rows go to the writer at once.
 const MAX_ROWS: usize = 1_024;
-/// So many bytes of records go to the writer at once, or one record.
+/// So many bytes of records, with what they stand in, go to the writer at once, or one record.
 const MAX_BYTES: usize = 4 << 20;
 
 /// The columns that differ between signals.
@@ -56,7 +56,7 @@ pub(super) struct Rows {
     envelope: EnvelopeColumns,
     promoted: Promoted,
     num_rows: usize,
-    /// The size of their records on the wire.
+    /// The size of their records on the wire, each with its metric.
     record_bytes: usize,
     /// The number of the envelope of the last row.
     envelope_number: u64,
@@ -138,7 +138,8 @@ impl Rows {
             (Own::Logs(columns), Record::Log(record)) => (columns.push(record), record.len()),
             (Own::Traces(columns), Record::Span(span)) => (columns.push(span), span.len()),
             (Own::Metrics(columns), Record::Point(metric, point)) => {
-                let about_len = metric.name().len() + metric.description().len();
+                let about_len =
+                    metric.name().len() + metric.description().len() + metric.unit().len();
                 let about_len = about_len + metric.metadata().kvlist_len();
                 (columns.push(metric, *point), about_len + point.bytes().len())
             }
@@ -157,5 +158,102 @@ impl Rows {
         self.times.add(time);
         self.record_bytes += record_bytes;
         self.num_rows += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::envelope::walk_rows;
+    use super::super::schema::{arrow_schema, columns};
+    use super::*;
+    use crate::data::wire::Writer;
+    use crate::data::{About, DataKind, MetricsBuilder, NumberValue, Temporality, encode_scope};
+
+    const LARGE: usize = 3 << 20;
+
+    fn rows(signal: Signal) -> Rows {
+        Rows::new(signal, &[], Arc::new(arrow_schema(&columns(signal, &[]))))
+    }
+
+    #[test]
+    fn rows_that_share_a_large_scope_are_taken_a_few_at_a_time() {
+        let scope = encode_scope(&"s".repeat(LARGE), "");
+        let envelope = Envelope { scope: &scope, ..Envelope::default() };
+        let mut rows = rows(Signal::Logs);
+        let mut num_taken = 0;
+        for _ in 0..1024 {
+            rows.push(&envelope, 1, &Record::Log(&[]));
+            if rows.is_enough() {
+                let taken = rows.take().unwrap();
+                assert!(taken.get_array_memory_size() < 3 * LARGE);
+                num_taken += taken.num_rows();
+            }
+        }
+        assert_eq!(num_taken + rows.len(), 1024);
+    }
+
+    #[test]
+    fn whatever_records_stand_in_counts_for_each_of_them() {
+        let large = "s".repeat(LARGE);
+        let name = encode_scope(&large, "");
+        let version = encode_scope("", &large);
+        let resource = |number: u32, field: &[u8]| {
+            let mut writer = Writer::default();
+            writer.bytes_field(number, field);
+            writer.into_bytes()
+        };
+        let entity = resource(3, &resource(1, large.as_bytes()));
+        // An attribute without a name and a value, many times.
+        let attributes = resource(1, &[]).repeat(LARGE / 9);
+        let none = Envelope::default();
+        for envelope in [
+            Envelope { tenant: &large, ..none },
+            Envelope { resource: &entity, ..none },
+            Envelope { resource: &attributes, ..none },
+            Envelope { resource_schema_url: large.as_bytes(), ..none },
+            Envelope { scope: &name, ..none },
+            Envelope { scope: &version, ..none },
+            Envelope { scope_schema_url: large.as_bytes(), ..none },
+        ] {
+            let mut rows = rows(Signal::Logs);
+            rows.push(&envelope, 1, &Record::Log(&[]));
+            assert!(!rows.is_enough());
+            rows.push(&envelope, 1, &Record::Log(&[]));
+            assert!(rows.is_enough());
+        }
+    }
+
+    #[test]
+    fn whatever_a_metric_says_of_itself_counts_for_each_of_its_points() {
+        let large = "s".repeat(LARGE);
+        let none = About {
+            name: "",
+            description: "",
+            unit: "",
+            kind: DataKind::Gauge,
+            temporality: Temporality::Unspecified,
+            is_monotonic: false,
+        };
+        for about in [
+            About { name: &large, ..none },
+            About { description: &large, ..none },
+            About { unit: &large, ..none },
+        ] {
+            let mut builder = MetricsBuilder::new();
+            builder.metric(&about, |points| {
+                for _ in 0..2 {
+                    points.number((Time::default(), Time::default()), NumberValue::Int(1), []);
+                }
+            });
+            let batch = builder.finish(Arc::default());
+            let mut rows = rows(Signal::Metrics);
+            let walked = walk_rows(&batch, &mut 0, |envelope, number, record| {
+                assert!(!rows.is_enough());
+                rows.push(envelope, number, &record);
+                Ok::<(), ()>(())
+            });
+            walked.unwrap();
+            assert!(rows.is_enough());
+        }
     }
 }
