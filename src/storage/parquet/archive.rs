@@ -197,21 +197,30 @@ impl Archive {
         std::mem::take(&mut self.lost)
     }
 
-    /// Makes everything that was added be there, durably; then removes what is too old by `now`.
+    /// Makes everything that was added be there, durably; removes what is too old by `now`, also
+    /// when that fails, for a full disk gets room by it.
     ///
     /// # Errors
     ///
     /// Fails when the store does; everything is kept and comes with the next call.
     pub fn commit(&mut self, now: Time) -> Result<(), ParquetArchiveError> {
+        let published = self.publish_all();
+        self.see_to_retention(now);
+        published
+    }
+
+    fn publish_all(&mut self) -> Result<(), ParquetArchiveError> {
         self.publish()?;
         self.end_files();
-        self.publish()?;
+        self.publish()
+    }
+
+    fn see_to_retention(&mut self, now: Time) {
         if self.has_retention() && now >= self.next_retention {
             self.next_retention = now.saturating_add(retention::INTERVAL);
             let Settings { signal, retention, .. } = self.settings;
             retention::remove_old(&*self.store, signal, retention, now);
         }
-        Ok(())
     }
 
     /// The pieces of a batch by the index of the file that they go to.

@@ -285,6 +285,22 @@ fn retention_removes_what_is_too_old_and_then_what_is_too_much() {
 }
 
 #[test]
+fn retention_makes_room_while_the_store_is_full() {
+    let store = Handle::default();
+    let retention = Retention { max_age: Some(2 * HOUR), max_bytes: None };
+    let mut archive = Archive::new(Settings { retention, ..settings() }, Arc::new(store.clone()));
+    archive.add(&batch(0..1, START), START).unwrap();
+    archive.commit(START).unwrap();
+    let now = START.saturating_add(HOUR * 4);
+    archive.add(&batch(1..2, now), now).unwrap();
+    store.0.0.fail(1);
+    assert!(archive.commit(now).is_err());
+    assert_eq!(store.0.0.bodies(), [0_i64; 0]);
+    archive.commit(now).unwrap();
+    assert_eq!(store.0.0.bodies(), [1]);
+}
+
+#[test]
 fn left_overs_of_dead_processes_go_and_those_of_living_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let store = || {
