@@ -287,31 +287,27 @@ impl Archive {
         }
     }
 
-    /// Ends all open files as one commit.
+    /// Ends all open files as one commit; one that cannot be ended is lost alone.
     fn end_files(&mut self) {
         for index in 0..self.open.len() {
             self.end_row_group(index);
         }
         self.give_up_broken();
         let commit = CommitId { id: rand::random(), num_files: self.open.len() };
-        let ended = self.open.drain(..).map(|OpenFile { file, mut output, parts, .. }| {
+        for OpenFile { file, mut output, parts, .. } in self.open.drain(..) {
             let num_rows = file.num_rows();
             let footer = Footer { commit, parts, times: file.times() };
-            let rest = guarded(|| file.finish(&footer));
-            if let Ok(rest) = &rest {
-                output.pending.extend_from_slice(rest);
+            match guarded(|| file.finish(&footer)) {
+                Ok(rest) => {
+                    output.pending.extend_from_slice(&rest);
+                    self.ended.push(EndedFile { output, num_rows });
+                }
+                Err(why) => {
+                    error!(why, name = output.name, num_rows, "a Parquet file is lost");
+                    self.lost.num_records += num_rows;
+                }
             }
-            (EndedFile { output, num_rows }, rest.err())
-        });
-        let (ended, failures): (Vec<_>, Vec<_>) = ended.unzip();
-        // A commit counts only as a whole.
-        if let Some(why) = failures.into_iter().flatten().next() {
-            let num_rows: u64 = ended.iter().map(|file| file.num_rows).sum();
-            error!(why, num_rows, "the Parquet files of a commit are lost");
-            self.lost.num_records += num_rows;
-            return;
         }
-        self.ended.extend(ended);
     }
 
     /// Lets go of files that cannot be ended, and of those without rows.

@@ -17,7 +17,7 @@ pub(super) mod key {
     pub(in super::super) const WRITER: &str = "catchment.writer";
     /// The id of the commit.
     pub(in super::super) const COMMIT: &str = "catchment.commit";
-    /// How many files the commit has.
+    /// How many files the commit was made of.
     pub(in super::super) const COMMIT_FILES: &str = "catchment.commit_files";
     /// The journal entries that it holds.
     pub(in super::super) const PARTS: &str = "catchment.parts";
@@ -27,12 +27,12 @@ pub(super) mod key {
     pub(in super::super) const MAX_TIME: &str = "catchment.max_time";
 }
 
-/// A commit: files that count only together.
+/// A commit: files that ended together. Each stands alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommitId {
     /// 128 random bits.
     pub(super) id: u128,
-    /// The number of its files.
+    /// The number of its files, with those that were lost since.
     pub(super) num_files: usize,
 }
 
