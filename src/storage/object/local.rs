@@ -15,6 +15,9 @@ const TEMPORARY: &str = ".temporary";
 /// The end of the names in it.
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
+/// So many bytes are copied at once.
+const COPY_BYTES: usize = 64 << 10;
+
 /// Objects as files of a folder.
 ///
 /// An object is written under another name, synced, renamed, and its folder synced. Its writer
@@ -151,12 +154,13 @@ impl LocalUpload {
     ///
     /// After a sync that failed the system may take pages for written that are not, so that a
     /// second one would succeed without them. What is read here may come from such pages, which is
-    /// fine, or from a disk that never had them, which the checksum tells.
-    fn write_again(&mut self) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(0))?;
+    /// fine, or from a disk that never had them, which it cannot read or the checksum tells.
+    fn write_again(&mut self) -> Result<(), ObjectError> {
         let again = self.temporary.with_added_extension("again");
-        let mut file = create_locked(&again)?;
-        let copied = self.copy_to(&mut file).and_then(|()| fs::rename(&again, &self.temporary));
+        let mut file = create_locked(&again).map_err(failed("create", &again))?;
+        let copied = self.copy_to(&mut file, &again).and_then(|()| {
+            fs::rename(&again, &self.temporary).map_err(failed("rename to", &self.temporary))
+        });
         if copied.is_err() {
             // What stays is deleted at the next start.
             let _ = fs::remove_file(&again);
@@ -166,28 +170,30 @@ impl LocalUpload {
         Ok(())
     }
 
-    fn copy_to(&self, to: &mut File) -> io::Result<()> {
-        let mut from = Summed { file: (&self.file).take(self.size_bytes), checksum: Crc::new() };
-        let num_copied = io::copy(&mut from, to)?;
-        if num_copied != self.size_bytes || from.checksum.sum() != self.checksum.sum() {
-            let message = "the disk lost bytes that were written; a sync had failed before";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    fn copy_to(&self, to: &mut File, to_path: &Path) -> Result<(), ObjectError> {
+        let lost = |source| {
+            let name = self.temporary.display().to_string();
+            ObjectError::Lost { name, source }
+        };
+        (&self.file).seek(SeekFrom::Start(0)).map_err(failed("read", &self.temporary))?;
+        let mut from = (&self.file).take(self.size_bytes);
+        let mut checksum = Crc::new();
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            let num_read = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(num_read) => num_read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(lost(Some(error))),
+            };
+            let bytes = buffer.get(..num_read).unwrap_or_default();
+            checksum.update(bytes);
+            to.write_all(bytes).map_err(failed("write", to_path))?;
+        }
+        if from.limit() > 0 || checksum.sum() != self.checksum.sum() {
+            return Err(lost(None));
         }
         Ok(())
-    }
-}
-
-/// Adds up what is read.
-struct Summed<'a> {
-    file: io::Take<&'a File>,
-    checksum: Crc,
-}
-
-impl io::Read for Summed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let num_read = self.file.read(buffer)?;
-        self.checksum.update(buffer.get(..num_read).unwrap_or_default());
-        Ok(num_read)
     }
 }
 
@@ -203,7 +209,7 @@ impl Upload for LocalUpload {
 
     fn finish(&mut self) -> Result<(), ObjectError> {
         if self.state == State::Unknown {
-            self.write_again().map_err(failed("write", &self.temporary))?;
+            self.write_again()?;
             self.state = State::Written;
         }
         if self.state == State::Written {
@@ -233,14 +239,18 @@ impl Drop for LocalUpload {
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ObjectError {
     let name = path.display().to_string();
-    move |source| ObjectError { what, name, source }
+    move |source| ObjectError::Failed { what, name, source }
 }
 
 /// A new file that others see to be in use.
 fn create_locked(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    if let Err(error) = file.lock() {
+        // What stays is deleted at the next start.
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
     // Whoever looks for left-overs holds the lock for a moment, and may have deleted the file.
-    file.lock()?;
     if !path.exists() {
         return Err(io::ErrorKind::Interrupted.into());
     }
@@ -302,10 +312,35 @@ mod tests {
             upload.append(b"some bytes").unwrap();
             fs::write(&upload.temporary, damaged).unwrap();
             for _ in 0..2 {
-                assert!(upload.finish().unwrap_err().is_loss());
+                let error = upload.finish().unwrap_err();
+                assert!(matches!(error, ObjectError::Lost { source: None, .. }), "{error:?}");
             }
             drop(upload);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn file_that_cannot_be_read_again_is_lost() {
+        let (mut upload, _folder) = unsynced();
+        upload.append(b"some bytes").unwrap();
+        upload.file = OpenOptions::new().write(true).open(&upload.temporary).unwrap();
+        for _ in 0..2 {
+            let error = upload.finish().unwrap_err();
+            assert!(matches!(error, ObjectError::Lost { source: Some(_), .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn file_that_cannot_be_written_again_is_not_lost() {
+        let (mut upload, folder) = unsynced();
+        upload.append(b"some bytes").unwrap();
+        let in_the_way = folder.path().join("a.tmp.again");
+        fs::write(&in_the_way, "").unwrap();
+        let error = upload.finish().unwrap_err();
+        assert!(matches!(error, ObjectError::Failed { .. }), "{error:?}");
+        fs::remove_file(&in_the_way).unwrap();
+        upload.finish().unwrap();
+        assert_eq!(fs::read(folder.path().join("deep/a")).unwrap(), b"some bytes");
     }
 }

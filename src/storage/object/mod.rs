@@ -11,23 +11,25 @@ pub use local::LocalStore;
 
 /// Why an object could not be written, listed or deleted.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {what} `{name}`")]
-pub struct ObjectError {
-    /// What was being done.
-    pub what: &'static str,
-    /// The object or folder, as people know it.
-    pub name: String,
-    /// What failed.
-    pub source: io::Error,
-}
-
-impl ObjectError {
-    /// Whether bytes that were written before are not there any more: the object can never be
-    /// finished.
-    #[must_use]
-    pub fn is_loss(&self) -> bool {
-        self.source.kind() == io::ErrorKind::InvalidData
-    }
+pub enum ObjectError {
+    /// It cannot be done now.
+    #[error("cannot {what} `{name}`")]
+    Failed {
+        /// What was being done.
+        what: &'static str,
+        /// The object or folder, as people know it.
+        name: String,
+        /// What failed.
+        source: io::Error,
+    },
+    /// Bytes that were written before are not there any more: the object can never be finished.
+    #[error("the disk lost bytes of `{name}`: a sync had failed before")]
+    Lost {
+        /// The object, as people know it.
+        name: String,
+        /// What failed, if bytes could not be read; else they are others.
+        source: Option<io::Error>,
+    },
 }
 
 /// An object that is there.

@@ -13,7 +13,7 @@ use super::recovery::guarded;
 use super::retention::{self, HOUR};
 use super::{Format, Retention, Rotation};
 use crate::data::{Batch, EntryId, Signal, Time};
-use crate::storage::object::{ObjectStore, Upload};
+use crate::storage::object::{ObjectError, ObjectStore, Upload};
 
 /// Settings of an archive.
 #[derive(Clone, Debug)]
@@ -331,7 +331,7 @@ impl Archive {
             let (name, size_bytes, num_rows) = (&output.name, output.size_bytes, *num_rows);
             match output.upload.finish() {
                 Ok(()) => debug!(name, size_bytes, num_rows, "committed a Parquet file"),
-                Err(error) if error.is_loss() => {
+                Err(error @ ObjectError::Lost { .. }) => {
                     error!(%error, name, num_rows, "a Parquet file is lost");
                     self.lost.num_records += num_rows;
                 }

@@ -33,7 +33,7 @@ impl Memory {
         match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, before) {
             Ok(_) => {
                 let source = io::Error::from(io::ErrorKind::StorageFull);
-                Err(ObjectError { what, name: name.to_owned(), source })
+                Err(ObjectError::Failed { what, name: name.to_owned(), source })
             }
             Err(_) => Ok(()),
         }
