@@ -261,12 +261,21 @@ impl Archive {
         let number = self.num_files + 1;
         let folder = retention::folder(*signal, hour);
         let name = format!("{folder}{partition}/{file_prefix}-{number}.parquet");
-        let file = FileWriter::try_new(*signal, format).map_err(ParquetArchiveError::Encode)?;
+        let file = FileWriter::try_new(*signal, format, self.max_open())
+            .map_err(ParquetArchiveError::Encode)?;
         let upload = self.store.create(&name)?;
         self.num_files = number;
         let output = Output { name, upload, pending: Vec::new(), size_bytes: 0 };
         self.open.push(OpenFile { hour, partition, file, output, parts: BTreeSet::new() });
         Ok(self.open.len() - 1)
+    }
+
+    /// How many files of an hour may be open, with the one for the rest.
+    fn max_open(&self) -> usize {
+        if self.partitioner.is_empty() {
+            return 1;
+        }
+        self.settings.partitioning.max_open + 1
     }
 
     /// Ends the largest row groups while those of several files take more than one may.

@@ -25,6 +25,10 @@ use crate::data::Signal;
 /// How often the bloom filter may say of a trace that it might be there when it is not.
 const FALSE_POSITIVES: f64 = 0.01;
 
+/// The bloom filters of the row groups in the making take at most about one part in so many of
+/// what those may take together.
+const FILTERS_PART: usize = 4;
+
 /// A file that is being written; its bytes are taken out as they come.
 pub(super) struct FileWriter {
     signal: Signal,
@@ -57,9 +61,14 @@ pub(super) enum State {
 }
 
 impl FileWriter {
-    pub(super) fn try_new(signal: Signal, format: &Format) -> Result<Self, ParquetError> {
+    /// A file that is one of at most `max_open`, which share the memory of a row group.
+    pub(super) fn try_new(
+        signal: Signal,
+        format: &Format,
+        max_open: usize,
+    ) -> Result<Self, ParquetError> {
         let columns = columns(signal, &format.promoted);
-        let mut properties = properties(signal, format)?;
+        let mut properties = properties(signal, format, max_open)?;
         for leaf in leaves(&columns) {
             let path = ColumnPath::new(leaf.path);
             properties = match leaf.layout {
@@ -279,8 +288,11 @@ const fn page_rows(signal: Signal) -> usize {
 ///
 /// The writer's own defaults cost twice the time: dictionaries of what hardly repeats, and least
 /// and greatest values of long text.
-fn properties(signal: Signal, format: &Format) -> Result<WriterPropertiesBuilder, ParquetError> {
-    let max_rows = format.row_group.max_rows;
+fn properties(
+    signal: Signal,
+    format: &Format,
+    max_open: usize,
+) -> Result<WriterPropertiesBuilder, ParquetError> {
     let level = ZstdLevel::try_new(format.zstd_level)?;
     let trace_id = ColumnPath::from("trace_id");
     Ok(WriterProperties::builder()
@@ -291,5 +303,16 @@ fn properties(signal: Signal, format: &Format) -> Result<WriterPropertiesBuilder
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_bloom_filter_enabled(trace_id.clone(), true)
         .set_column_bloom_filter_fpp(trace_id.clone(), FALSE_POSITIVES)
-        .set_column_bloom_filter_max_ndv(trace_id, max_rows as u64))
+        .set_column_bloom_filter_max_ndv(trace_id, max_filter_ids(format.row_group, max_open)))
+}
+
+/// How many traces the bloom filter of a row group has room for.
+///
+/// It takes that room from its first row on; with more traces it says more often that one might be
+/// there. One of [`FALSE_POSITIVES`] takes 9.7 bits of each, and up to twice that, for its size is
+/// a power of two.
+fn max_filter_ids(limits: RowGroup, max_open: usize) -> u64 {
+    let filter_bytes = limits.max_bytes / FILTERS_PART / max_open.max(1);
+    let most = filter_bytes.saturating_mul(8) / 10;
+    limits.max_rows.min(most.max(1)) as u64
 }

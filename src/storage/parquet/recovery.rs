@@ -105,7 +105,7 @@ impl Archive {
             let Some(open) = self.open.get_mut(index) else { return };
             let num_rows = rows.num_rows();
             let tried = guarded(|| {
-                let mut alone = FileWriter::try_new(signal, &self.settings.format)?;
+                let mut alone = FileWriter::try_new(signal, &self.settings.format, 1)?;
                 alone.write(rows.clone())?;
                 alone.end_row_group()
             });

@@ -32,7 +32,7 @@ fn admit(signal: Signal, bytes: impl Into<Bytes>) -> Batch {
 
 /// A file of these batches.
 fn file(signal: Signal, format: &Format, batches: &[Batch]) -> Bytes {
-    let mut writer = FileWriter::try_new(signal, format).unwrap();
+    let mut writer = FileWriter::try_new(signal, format, 1).unwrap();
     let mut bytes = Vec::new();
     let mut number = 0;
     for batch in batches {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use rand::RngCore as _;
 
 use super::archive::{Handle, START, settings};
@@ -174,7 +175,27 @@ fn huge_records_end_row_groups_before_they_take_too_much_memory() {
     archive.commit(START).unwrap();
     let files = store.files();
     let file = files.values().next().unwrap();
-    let reader = parquet::file::reader::SerializedFileReader::new(file.clone()).unwrap();
+    let reader = SerializedFileReader::new(file.clone()).unwrap();
     let num_groups = parquet::file::reader::FileReader::metadata(&reader).num_row_groups();
     assert!(num_groups >= 4, "{num_groups}");
+}
+
+#[test]
+fn bloom_filters_of_many_partitions_leave_room_for_rows() {
+    const NUM_SERVICES: usize = 32;
+    let store = Handle::default();
+    let mut archive = archive(&store, &["service.name"], NUM_SERVICES);
+    archive.settings.format.row_group =
+        crate::storage::parquet::RowGroup { max_rows: 1 << 17, max_bytes: 8 << 20 };
+    // Rows go to the row group, which makes its filter, by 1,024.
+    for service in 0..NUM_SERVICES {
+        archive.add(&noise(service, 1100, 1), START).unwrap();
+    }
+    archive.commit(START).unwrap();
+    let files = store.files();
+    assert_eq!(files.len(), NUM_SERVICES);
+    for (name, file) in files {
+        let reader = SerializedFileReader::new(file).unwrap();
+        assert_eq!(reader.metadata().num_row_groups(), 1, "{name}");
+    }
 }
