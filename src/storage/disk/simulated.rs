@@ -29,6 +29,7 @@ struct State {
     files: Vec<Content>,
     /// Calls that change the disk until the power fails; none: it does not.
     calls_left: Option<u64>,
+    is_off: bool,
     /// Bytes that files may have in all.
     capacity: u64,
 }
@@ -49,6 +50,7 @@ impl SimulatedDisk {
             durable_names: BTreeMap::new(),
             files: Vec::new(),
             calls_left: None,
+            is_off: false,
             capacity: u64::MAX,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -67,8 +69,8 @@ impl SimulatedDisk {
     /// Turns the power off and on: of what was not synced some sectors and names are kept.
     pub(crate) fn restart(&self) {
         let mut guard = self.state();
-        let State { random, names, durable_names, files, calls_left, .. } = &mut *guard;
-        *calls_left = None;
+        let State { random, names, durable_names, files, calls_left, is_off, .. } = &mut *guard;
+        (*calls_left, *is_off) = (None, false);
         // Names that were made, changed or removed since their folder was synced: each by chance.
         let seen = std::mem::take(names);
         durable_names.retain(|path, file| seen.get(path) == Some(file) || random.random_bool(0.5));
@@ -127,13 +129,14 @@ impl State {
     /// Counts a call that changes something.
     fn change(&mut self) -> io::Result<()> {
         match &mut self.calls_left {
-            None => Ok(()),
-            Some(0) => Err(io::Error::other("the power is off")),
+            None => return Ok(()),
+            Some(0) => self.is_off = true,
             Some(left) => {
                 *left -= 1;
-                Ok(())
+                return Ok(());
             }
         }
+        Err(io::Error::other("the power is off"))
     }
 
     fn used(&self) -> u64 {
@@ -232,9 +235,15 @@ impl DiskFile for SimulatedFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).expect("a small file");
-        let changed = self.disk.state().change();
+        let changed = {
+            let mut state = self.disk.state();
+            if state.is_off {
+                return state.change();
+            }
+            state.change()
+        };
         self.with(|content| {
-            // When the power fails, a part of it may have been written.
+            // When the power fails just then, a part of it may have been written.
             let end = if changed.is_ok() { start + bytes.len() } else { start + bytes.len() / 2 };
             if content.seen.len() < end {
                 content.seen.resize(end, 0);

@@ -1,17 +1,19 @@
 //! How a segment looks on disk: a header, then frames one after the other.
 //!
 //! All numbers are little-endian. A header has 64 bytes: magic (8 bytes), version (4), zeros (4),
-//! the log's id (16), the segment's number (8), zeros (20), CRC-32 of all before (4).
+//! the log's id (16), the segment's number (8), the first number that no entry before it has (8),
+//! zeros (12), CRC-32 of all before (4).
 //!
 //! A frame begins at a multiple of eight bytes: magic (2 bytes), kind (1), zero (1), length of the
-//! payload (4), how many bytes of this segment were durable when it was written (8), CRC-32 of
-//! these and of the payload (4), zeros (4), the payload, zeros up to the next multiple of eight.
+//! payload (4), how many bytes of this segment were durable when it was written (8), CRC-32 of the
+//! log's id, the segment's number, the frame's offset, these 16 bytes and the payload (4), zeros
+//! (4), the payload, zeros up to the next multiple of eight. As nobody outside knows the log's id,
+//! nobody can send a payload that has frames in it.
 //!
 //! Frames are written in order and become durable in any. So a frame that cannot be read is the end
 //! of what was promised, unless a later one says that it had been durable: then it was damaged.
 
-use std::io;
-
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Signal, Time};
@@ -41,6 +43,8 @@ pub(super) const ENTRY_BYTES: usize = 40;
 pub(super) struct Header {
     pub(super) log: u128,
     pub(super) segment: u64,
+    /// The first number that no entry in an earlier segment has.
+    pub(super) next_entry: u64,
 }
 
 /// Why bytes are no header.
@@ -59,6 +63,7 @@ impl Header {
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.log.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.next_entry.to_le_bytes());
         let sum = crc32fast::hash(&bytes[..60]);
         bytes[60..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -75,7 +80,7 @@ impl Header {
         }
         let read = || {
             let log = u128::from_le_bytes(bytes.get(16..32)?.try_into().ok()?);
-            Some(Self { log, segment: u64_at(bytes, 32)? })
+            Some(Self { log, segment: u64_at(bytes, 32)?, next_entry: u64_at(bytes, 40)? })
         };
         read().ok_or(HeaderError::Unreadable)
     }
@@ -102,8 +107,10 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) const fn is_empty(&self) -> bool {
-        self.closed.is_empty() && self.routes.is_empty()
+    /// The highest number that they know.
+    pub(super) fn last(&self) -> Option<u64> {
+        let routes = self.routes.iter().flat_map(|(_, runs)| runs);
+        self.closed.iter().chain(routes).map(|(_, last)| *last).max()
     }
 }
 
@@ -119,15 +126,16 @@ pub(super) struct EntryHead {
 }
 
 impl EntryHead {
-    fn put(&self, out: &mut Vec<u8>) -> Option<()> {
+    /// Appends the payload of an entry.
+    pub(super) fn put(&self, body: &[Bytes], out: &mut Vec<u8>) {
+        let signal = Signal::ALL.iter().position(|signal| *signal == self.signal);
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.arrived.as_unix_nanos().to_le_bytes());
         out.extend_from_slice(&self.hash.to_le_bytes());
-        out.extend_from_slice(&u32::try_from(self.origin.len()).ok()?.to_le_bytes());
-        let signal = Signal::ALL.iter().position(|signal| *signal == self.signal)?;
-        out.extend_from_slice(&u32::try_from(signal).ok()?.to_le_bytes());
+        out.extend_from_slice(&small(self.origin.len()).to_le_bytes());
+        out.extend_from_slice(&small(signal.unwrap_or_default()).to_le_bytes());
         out.extend_from_slice(&self.origin);
-        Some(())
+        body.iter().for_each(|piece| out.extend_from_slice(piece));
     }
 
     /// Reads an entry's payload, and where its body begins.
@@ -147,67 +155,58 @@ impl EntryHead {
     }
 }
 
-/// Appends the frame of an entry; `None`, and nothing, when it is too long for one.
-pub(super) fn put_entry<'a>(
-    out: &mut Vec<u8>,
-    head: &EntryHead,
-    body: impl IntoIterator<Item = &'a [u8]>,
-    durable: u64,
-) -> Option<()> {
-    let start = out.len();
-    let put = put_frame(out, Kind::Entry, durable, |out| {
-        head.put(out)?;
-        body.into_iter().for_each(|piece| out.extend_from_slice(piece));
-        Some(())
-    });
-    if put.is_none() {
-        out.truncate(start);
-    }
-    put
+/// Where a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FramePlace {
+    pub(super) log: u128,
+    pub(super) segment: u64,
+    pub(super) offset: u64,
 }
 
-/// Appends the frame of marks.
-///
-/// # Errors
-///
-/// Fails when they are too many for one.
-pub(super) fn put_marks(out: &mut Vec<u8>, marks: &Marks, durable: u64) -> io::Result<()> {
-    let text = serde_json::to_vec(marks)?;
-    put_frame(out, Kind::Marks, durable, |out| {
-        out.extend_from_slice(&text);
-        Some(())
-    })
-    .ok_or_else(|| io::ErrorKind::InvalidInput.into())
-}
-
-fn put_frame(
+/// Appends a frame, whose payload has less than 4 GiB.
+pub(super) fn put_frame(
     out: &mut Vec<u8>,
+    place: FramePlace,
     kind: Kind,
     durable: u64,
-    payload: impl FnOnce(&mut Vec<u8>) -> Option<()>,
-) -> Option<()> {
+    payload: impl FnOnce(&mut Vec<u8>),
+) {
     let start = out.len();
-    out.extend_from_slice(&FRAME_MAGIC);
-    out.extend_from_slice(&[kind as u8, 0]);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&durable.to_le_bytes());
-    out.extend_from_slice(&[0; 8]);
-    payload(out)?;
-    let payload_at = start + FRAME_BYTES;
-    let len = u32::try_from(out.len() - payload_at).ok()?;
-    out.get_mut(start + 4..start + 8)?.copy_from_slice(&len.to_le_bytes());
-    let sum = checksum(out.get(start..start + 16)?, out.get(payload_at..)?);
-    out.get_mut(start + 16..start + 20)?.copy_from_slice(&sum.to_le_bytes());
-    let padding = (out.len() - start).next_multiple_of(ALIGNMENT) - (out.len() - start);
-    out.extend_from_slice(&[0; ALIGNMENT][..padding]);
-    Some(())
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    payload(out);
+    let len = out.len() - start - FRAME_BYTES;
+    let mut head = [0; FRAME_BYTES];
+    head[..2].copy_from_slice(&FRAME_MAGIC);
+    head[2] = kind as u8;
+    head[4..8].copy_from_slice(&small(len).to_le_bytes());
+    head[8..16].copy_from_slice(&durable.to_le_bytes());
+    let (summed, rest) = head.split_at_mut(16);
+    let written = out.get(start + FRAME_BYTES..).unwrap_or_default();
+    rest[..4].copy_from_slice(&checksum(place, summed, written).to_le_bytes());
+    if let Some(bytes) = out.get_mut(start..start + FRAME_BYTES) {
+        bytes.copy_from_slice(&head);
+    }
+    out.resize(start + frame_bytes(len), 0);
 }
 
-fn checksum(head: &[u8], payload: &[u8]) -> u32 {
+fn checksum(place: FramePlace, head: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&place.log.to_le_bytes());
+    hasher.update(&place.segment.to_le_bytes());
+    hasher.update(&place.offset.to_le_bytes());
     hasher.update(head);
     hasher.update(payload);
     hasher.finalize()
+}
+
+/// The bytes of the frame of a payload.
+pub(super) const fn frame_bytes(payload_bytes: usize) -> usize {
+    (FRAME_BYTES + payload_bytes).next_multiple_of(ALIGNMENT)
+}
+
+/// A length that was looked at before.
+fn small(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// What a frame says before its payload.
@@ -239,13 +238,8 @@ impl FrameHead {
     }
 
     /// Whether the payload is the one that was written.
-    pub(super) fn is_of(&self, payload: &[u8]) -> bool {
-        checksum(&self.summed, payload) == self.sum
-    }
-
-    /// The bytes of the whole frame.
-    pub(super) const fn frame_bytes(&self) -> usize {
-        (FRAME_BYTES + self.payload_bytes).next_multiple_of(ALIGNMENT)
+    pub(super) fn is_of(&self, place: FramePlace, payload: &[u8]) -> bool {
+        checksum(place, &self.summed, payload) == self.sum
     }
 }
 
@@ -266,6 +260,8 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const PLACE: FramePlace = FramePlace { log: 5, segment: 6, offset: 64 };
+
     fn head() -> EntryHead {
         EntryHead {
             number: 7,
@@ -278,7 +274,7 @@ mod tests {
 
     #[test]
     fn header_is_read_as_it_was_written_and_no_bit_may_differ() {
-        let header = Header { log: 1 << 100, segment: 3 };
+        let header = Header { log: 1 << 100, segment: 3, next_entry: 4 };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Ok(header));
         for bit in 0..8 * HEADER_BYTES {
@@ -290,7 +286,7 @@ mod tests {
 
     #[test]
     fn later_version_is_told() {
-        let mut bytes = Header { log: 1, segment: 3 }.encode();
+        let mut bytes = Header { log: 1, segment: 3, next_entry: 4 }.encode();
         bytes[8] = 2;
         let sum = crc32fast::hash(&bytes[..60]);
         bytes[60..].copy_from_slice(&sum.to_le_bytes());
@@ -300,16 +296,19 @@ mod tests {
     #[test]
     fn frame_is_read_as_it_was_written_and_no_bit_may_differ() {
         let mut bytes = Vec::new();
-        put_entry(&mut bytes, &head(), [&b"abc"[..], b"de"], 64).unwrap();
+        let body = [Bytes::from_static(b"abc"), Bytes::from_static(b"de")];
+        put_frame(&mut bytes, PLACE, Kind::Entry, 64, |out| head().put(&body, out));
         assert_eq!(bytes.len() % ALIGNMENT, 0);
         let (first, rest) = bytes.split_first_chunk().unwrap();
         let frame = FrameHead::decode(first).unwrap();
         assert_eq!(
-            (frame.kind, frame.durable, frame.frame_bytes()),
+            (frame.kind, frame.durable, frame_bytes(frame.payload_bytes)),
             (Kind::Entry, 64, bytes.len())
         );
         let payload = &rest[..frame.payload_bytes];
-        assert!(frame.is_of(payload));
+        assert!(frame.is_of(PLACE, payload));
+        let elsewhere = FramePlace { offset: 72, ..PLACE };
+        assert!(!frame.is_of(elsewhere, payload));
         let (read, body_at) = EntryHead::decode(payload).unwrap();
         assert_eq!((read, &payload[body_at..]), (head(), &b"abcde"[..]));
         for bit in
@@ -319,7 +318,7 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             let (first, rest) = damaged.split_first_chunk().unwrap();
             let is_read = FrameHead::decode(first).is_some_and(|frame| {
-                rest.get(..frame.payload_bytes).is_some_and(|payload| frame.is_of(payload))
+                rest.get(..frame.payload_bytes).is_some_and(|payload| frame.is_of(PLACE, payload))
             });
             assert!(!is_read, "{bit}");
         }
@@ -330,7 +329,8 @@ mod tests {
         let routes = vec![("otlp/logs/parquet".to_owned(), vec![(8, 9)])];
         let marks = Marks { closed: vec![(1, 3), (5, 5)], routes };
         let mut bytes = Vec::new();
-        put_marks(&mut bytes, &marks, 0).unwrap();
+        let text = serde_json::to_vec(&marks).unwrap();
+        put_frame(&mut bytes, PLACE, Kind::Marks, 0, |out| out.extend_from_slice(&text));
         let (first, rest) = bytes.split_first_chunk().unwrap();
         let frame = FrameHead::decode(first).unwrap();
         let read: Marks = serde_json::from_slice(&rest[..frame.payload_bytes]).unwrap();

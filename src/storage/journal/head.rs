@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use super::error::AppendError;
-use super::format::HEADER_BYTES;
+use super::format::{FramePlace, HEADER_BYTES, Kind, put_frame};
 use super::log::Sync;
 use crate::storage::disk::DiskFile;
 
 /// The segment that is written to.
 #[derive(Debug)]
 pub(super) struct Head {
+    log: u128,
     pub(super) segment: u64,
     file: Box<dyn DiskFile>,
     path: PathBuf,
@@ -23,9 +24,13 @@ pub(super) struct Head {
 
 impl Head {
     /// A segment with its header, which is durable.
-    pub(super) const fn new(segment: u64, file: Box<dyn DiskFile>, path: PathBuf) -> Self {
+    pub(super) const fn new(
+        (log, segment): (u128, u64),
+        file: Box<dyn DiskFile>,
+        path: PathBuf,
+    ) -> Self {
         let written = HEADER_BYTES as u64;
-        Self { segment, file, path, written, durable: written, is_dirty: false }
+        Self { log, segment, file, path, written, durable: written, is_dirty: false }
     }
 
     /// Appends frames. After an error none of them count.
@@ -58,15 +63,21 @@ impl Head {
         Ok(())
     }
 
-    /// Ends the segment: cut to what it holds, and durable.
-    pub(super) fn seal(&mut self) -> Result<(), AppendError> {
-        self.sync()?;
-        self.file.set_len(self.written).map_err(AppendError::file("cut", &self.path))?;
-        self.file.sync().map_err(AppendError::file("sync", &self.path))
+    /// Appends a frame to `buffer`, which will be written next.
+    pub(super) fn put(&self, buffer: &mut Vec<u8>, kind: Kind, payload: impl FnOnce(&mut Vec<u8>)) {
+        let offset = self.written + buffer.len() as u64;
+        let place = FramePlace { log: self.log, segment: self.segment, offset };
+        put_frame(buffer, place, kind, self.durable, payload);
     }
 
-    /// After a failure: cuts off what was not promised, so that a crash cannot bring it back, and
-    /// writes again what was promised but is not known to be durable.
+    /// Gives back the room behind what was written, which is durable.
+    pub(super) fn cut(&mut self) -> Result<(), AppendError> {
+        let cut = self.file.set_len(self.written).and_then(|()| self.file.sync());
+        cut.map_err(AppendError::file("cut", &self.path))
+    }
+
+    /// After a failure: writes again what was promised but is not known to be durable, and cuts off
+    /// what was not promised, so that a crash cannot bring it back.
     fn repair(&mut self) -> Result<(), AppendError> {
         if !self.is_dirty {
             return Ok(());
@@ -76,8 +87,9 @@ impl Head {
         let repaired = self
             .file
             .read_at(&mut bytes, self.durable)
-            .and_then(|()| self.file.set_len(self.durable))
             .and_then(|()| self.file.write_at(&bytes, self.durable))
+            .and_then(|()| self.file.sync())
+            .and_then(|()| self.file.set_len(self.written))
             .and_then(|()| self.file.sync());
         repaired.map_err(AppendError::file("repair", &self.path))?;
         self.durable = self.written;

@@ -1,7 +1,7 @@
 //! The log itself: groups in, marks, segments that come and go. One thread at a time works on it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
@@ -11,22 +11,13 @@ use twox_hash::XxHash3_128;
 
 use super::error::AppendError;
 use super::format::{
-    ENTRY_BYTES, EntryHead, FRAME_BYTES, FrameHead, HEADER_BYTES, Header, Kind, Marks, put_entry,
-    put_marks,
+    ENTRY_BYTES, EntryHead, FRAME_BYTES, FrameHead, FramePlace, Kind, Marks, frame_bytes,
 };
 use super::head::Head;
+use super::recent::Recent;
 use super::runs::Runs;
 use crate::data::{Signal, Time};
-use crate::storage::disk::{Disk, DiskFile};
-
-/// The end of a segment's name.
-const SUFFIX: &str = ".log";
-
-/// The extension of a segment that is being made.
-pub(super) const TEMPORARY_EXTENSION: &str = "new";
-
-/// The extension of a segment of which something could not be read.
-pub(super) const DAMAGED_EXTENSION: &str = "damaged";
+use crate::storage::disk::Disk;
 
 /// When an appended entry counts as stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,11 +94,11 @@ pub struct Log {
     pub(super) recent: Recent,
     pub(super) next_segment: u64,
     pub(super) next_entry: u64,
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     /// Marks that are not written yet.
-    pending: BTreeMap<Arc<str>, Runs>,
-    pending_closed: Runs,
-    buffer: Vec<u8>,
+    pub(super) pending: BTreeMap<Arc<str>, Runs>,
+    pub(super) pending_closed: Runs,
+    pub(super) buffer: Vec<u8>,
     staged: Vec<Staged>,
 }
 
@@ -131,7 +122,7 @@ pub(super) struct Place {
 }
 
 /// What became of the requests of a group so far.
-type Answers = Vec<Result<Appended, AppendError>>;
+pub(super) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// An entry in the buffer.
 #[derive(Debug)]
@@ -141,30 +132,6 @@ struct Staged {
     hash: u128,
     /// Of its frame in the segment.
     offset: u64,
-}
-
-/// What was stored of late, by hash.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    numbers: HashMap<u128, u64>,
-    order: VecDeque<(Time, u128)>,
-}
-
-impl Recent {
-    pub(super) fn insert(&mut self, hash: u128, number: u64, arrived: Time) {
-        self.numbers.insert(hash, number);
-        self.order.push_back((arrived, hash));
-    }
-
-    /// Forgets what came more than `window` before `now`.
-    fn expire(&mut self, now: Time, window: Duration) {
-        while let Some((arrived, hash)) = self.order.front().copied()
-            && arrived.saturating_add(window) < now
-        {
-            self.order.pop_front();
-            self.numbers.remove(&hash);
-        }
-    }
 }
 
 impl Log {
@@ -247,30 +214,16 @@ impl Log {
     ///
     /// Fails when that is not so; it may be tried again.
     pub fn sync(&mut self) -> Result<(), AppendError> {
-        if !self.pending.is_empty() || !self.pending_closed.is_empty() {
-            self.stage_marks()?;
+        let marks = self.marks()?;
+        if !marks.is_empty() {
             self.make_room(0, &mut Vec::new())?;
+            if let Some(head) = &self.head {
+                head.put(&mut self.buffer, Kind::Marks, |out| out.extend_from_slice(&marks));
+            }
         }
         self.write_staged(&mut Vec::new())?;
         let Some(head) = &mut self.head else { return Ok(()) };
         head.sync()
-    }
-
-    /// Removes segments whose entries are all closed and need not be known again at `now`.
-    ///
-    /// # Errors
-    ///
-    /// Fails when some are still there; it may be tried again.
-    pub fn collect(&mut self, now: Time) -> Result<(), AppendError> {
-        let window = self.settings.dedup_window;
-        let closed = self.closed_segments(|segment| segment.newest.saturating_add(window) <= now);
-        let (oldest, others) = closed.split_at(self.num_oldest(&closed));
-        self.remove(oldest)?;
-        if !others.is_empty() {
-            self.repeat_marks(others)?;
-            self.remove(others)?;
-        }
-        Ok(())
     }
 
     /// Reads an open entry.
@@ -286,7 +239,8 @@ impl Log {
         let frame = FrameHead::decode(&frame).ok_or(io::ErrorKind::InvalidData)?;
         let mut payload = vec![0; frame.payload_bytes];
         file.read_at(&mut payload, place.offset + FRAME_BYTES as u64)?;
-        if frame.kind != Kind::Entry || !frame.is_of(&payload) {
+        let at = self.frame_place(place.segment, place.offset);
+        if frame.kind != Kind::Entry || !frame.is_of(at, &payload) {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let (head, body_at) = EntryHead::decode(&payload).ok_or(io::ErrorKind::InvalidData)?;
@@ -300,39 +254,34 @@ impl Log {
         if let Some(number) = self.known(hash) {
             return Ok(Appended::Repeated(number));
         }
-        let head = EntryHead {
-            number: self.next_entry,
-            arrived: entry.arrived,
-            hash,
-            signal: entry.signal,
-            origin: entry.origin.clone(),
-        };
-        if self.buffer.is_empty() {
-            self.stage_marks()?;
-        }
-        let body = entry.body.iter().map(AsRef::as_ref);
+        let NewEntry { arrived, signal, origin, body } = entry;
+        let (number, origin) = (self.next_entry, origin.clone());
+        let head = EntryHead { number, arrived: *arrived, hash, signal: *signal, origin };
         self.put(&head, body, answers)?;
-        Ok(Appended::Stored(head.number))
+        Ok(Appended::Stored(number))
     }
 
     /// Puts an entry with its number in the buffer, in a segment that has room for it.
-    fn put<'a>(
+    fn put(
         &mut self,
-        head: &EntryHead,
-        body: impl Iterator<Item = &'a [u8]> + Clone,
+        entry: &EntryHead,
+        body: &[Bytes],
         answers: &mut Answers,
     ) -> Result<(), AppendError> {
-        let bytes = body.clone().map(<[u8]>::len).sum::<usize>() + head.origin.len();
-        let frame_bytes = (FRAME_BYTES + ENTRY_BYTES + bytes).next_multiple_of(8);
-        if u32::try_from(frame_bytes).is_err() {
+        let bytes = body.iter().map(Bytes::len).sum::<usize>() + entry.origin.len();
+        let marks = self.marks()?;
+        let frames = frame_bytes(ENTRY_BYTES + bytes) + frame_bytes(marks.len());
+        if u32::try_from(frames).is_err() {
             return Err(AppendError::TooLong { bytes });
         }
-        self.make_room(frame_bytes as u64, answers)?;
-        let Some(segment) = &self.head else { return Ok(()) };
-        let offset = segment.written + self.buffer.len() as u64;
-        put_entry(&mut self.buffer, head, body, segment.durable)
-            .ok_or(AppendError::TooLong { bytes })?;
-        let EntryHead { number, arrived, hash, .. } = *head;
+        self.make_room(frames as u64, answers)?;
+        let Some(head) = &self.head else { return Ok(()) };
+        if self.buffer.is_empty() && !marks.is_empty() {
+            head.put(&mut self.buffer, Kind::Marks, |out| out.extend_from_slice(&marks));
+        }
+        let offset = head.written + self.buffer.len() as u64;
+        head.put(&mut self.buffer, Kind::Entry, |out| entry.put(body, out));
+        let EntryHead { number, arrived, hash, .. } = *entry;
         self.staged.push(Staged { number, arrived, hash, offset });
         self.next_entry = self.next_entry.max(number + 1);
         Ok(())
@@ -352,96 +301,20 @@ impl Log {
             return None;
         }
         let staged = self.staged.iter().find(|staged| staged.hash == hash);
-        staged.map(|staged| staged.number).or_else(|| self.recent.numbers.get(&hash).copied())
+        staged.map(|staged| staged.number).or_else(|| self.recent.number(hash))
     }
 
-    /// Puts marks that are not written yet in the buffer.
-    fn stage_marks(&mut self) -> Result<(), AppendError> {
+    /// The marks that are neither written nor in the buffer; empty when there are none.
+    fn marks(&self) -> Result<Vec<u8>, AppendError> {
+        let has_none = self.pending.is_empty() && self.pending_closed.is_empty();
+        if has_none || !self.buffer.is_empty() {
+            return Ok(Vec::new());
+        }
         let runs = |runs: &Runs| runs.iter().collect();
         let routes = self.pending.iter().map(|(route, done)| (route.to_string(), runs(done)));
         let marks = Marks { closed: runs(&self.pending_closed), routes: routes.collect() };
-        if marks.is_empty() {
-            return Ok(());
-        }
-        let durable = self.head.as_ref().map_or(0, |head| head.durable);
-        put_marks(&mut self.buffer, &marks, durable)
-            .map_err(AppendError::file("write marks to", &self.settings.folder))
-    }
-
-    /// Sees to it that there is a segment with room for `bytes` behind the buffer.
-    fn make_room(&mut self, bytes: u64, answers: &mut Answers) -> Result<(), AppendError> {
-        let made = self.try_make_room(bytes, answers);
-        if made.is_err() {
-            // Only marks can be left in it, which are made anew.
-            self.buffer.clear();
-        }
-        made
-    }
-
-    fn try_make_room(&mut self, bytes: u64, answers: &mut Answers) -> Result<(), AppendError> {
-        if let Some(head) = &self.head {
-            let end = head.written + self.buffer.len() as u64 + bytes;
-            let is_fresh = head.written == HEADER_BYTES as u64 && self.staged.is_empty();
-            if is_fresh || end <= self.settings.segment_bytes {
-                return Ok(());
-            }
-            self.write_staged(answers)?;
-            self.seal()?;
-        }
-        self.begin(HEADER_BYTES as u64 + self.buffer.len() as u64 + bytes)
-    }
-
-    /// Ends the segment that is written to.
-    fn seal(&mut self) -> Result<(), AppendError> {
-        let Some(head) = &mut self.head else { return Ok(()) };
-        head.seal()?;
-        if let Some(segment) = self.segments.get_mut(&head.segment) {
-            segment.bytes = head.written;
-        }
-        self.head = None;
-        Ok(())
-    }
-
-    /// Begins a segment for at least `bytes`.
-    fn begin(&mut self, bytes: u64) -> Result<(), AppendError> {
-        let (len, max_bytes) = (bytes.max(self.settings.segment_bytes), self.settings.max_bytes);
-        if self.size_bytes() + len > max_bytes {
-            // Being full is worse than not to know a request again.
-            let closed = self.closed_segments(|_| true);
-            let (oldest, _) = closed.split_at(self.num_oldest(&closed));
-            self.remove(oldest)?;
-        }
-        if self.size_bytes() + len > max_bytes {
-            return Err(AppendError::Full { path: self.settings.folder.clone(), max_bytes });
-        }
-        let number = self.next_segment;
-        let path = self.path(number);
-        let temporary = path.with_extension(TEMPORARY_EXTENSION);
-        let file = self.create(&temporary, &path, number, len).map_err(|error| {
-            // What is left of it is removed at the next try, or at the next start.
-            let _ = self.disk.remove(&temporary);
-            AppendError::file("begin", &path)(error)
-        })?;
-        self.next_segment += 1;
-        self.segments.insert(number, Segment { bytes: len, ..Segment::default() });
-        self.head = Some(Head::new(number, file, path));
-        Ok(())
-    }
-
-    fn create(
-        &self,
-        temporary: &Path,
-        path: &Path,
-        segment: u64,
-        len: u64,
-    ) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.remove(temporary)?;
-        let file = self.disk.create(temporary, len)?;
-        file.write_at(&Header { log: self.id, segment }.encode(), 0)?;
-        file.sync()?;
-        self.disk.rename(temporary, path)?;
-        self.disk.sync_folder(&self.settings.folder)?;
-        Ok(file)
+        let text = serde_json::to_vec(&marks).map_err(io::Error::from);
+        text.map_err(AppendError::file("write marks to", &self.settings.folder))
     }
 
     /// Writes the buffer; takes answers back where that fails.
@@ -505,34 +378,9 @@ impl Log {
         }
     }
 
-    /// The closed segments that `may_go`, oldest first; never the one that is written to.
-    fn closed_segments(&self, may_go: impl Fn(&Segment) -> bool) -> Vec<u64> {
-        let head = self.head.as_ref().map(|head| head.segment);
-        let is_closed = |number: u64, segment: &Segment| {
-            segment.num_open == 0 && Some(number) != head && may_go(segment)
-        };
-        let segments =
-            self.segments.iter().filter(|(number, segment)| is_closed(**number, segment));
-        segments.map(|(number, _)| *number).collect()
-    }
-
-    /// How many of these segments are the oldest ones, without a gap.
-    fn num_oldest(&self, segments: &[u64]) -> usize {
-        segments.iter().zip(self.segments.keys()).take_while(|(one, oldest)| one == oldest).count()
-    }
-
-    /// Removes segments, one after the other: an older one that came back after a crash would miss
-    /// marks that are in those behind it.
-    fn remove(&mut self, segments: &[u64]) -> Result<(), AppendError> {
-        for number in segments {
-            let path = self.path(*number);
-            self.disk
-                .remove(&path)
-                .and_then(|()| self.disk.sync_folder(&self.settings.folder))
-                .map_err(AppendError::file("remove", &path))?;
-            self.segments.remove(number);
-        }
-        Ok(())
+    /// What a frame's checksum is bound to.
+    pub(super) const fn frame_place(&self, segment: u64, offset: u64) -> FramePlace {
+        FramePlace { log: self.id, segment, offset }
     }
 
     /// Stores an open entry once more, with its number, in the segment that is written to.
@@ -541,39 +389,6 @@ impl Log {
         let entry = NewEntry { arrived, signal, origin, body: vec![body] };
         let hash = self.hash(&entry);
         let head = EntryHead { number, arrived, hash, signal, origin: entry.origin };
-        let body = entry.body.iter().map(AsRef::as_ref);
-        self.put(&head, body, &mut Vec::new()).map_err(io::Error::other)
+        self.put(&head, &entry.body, &mut Vec::new()).map_err(io::Error::other)
     }
-
-    /// Writes again what is known of the entries of the segments that stay: some of it is in those
-    /// that go.
-    pub(super) fn repeat_marks(&mut self, going: &[u64]) -> Result<(), AppendError> {
-        for (number, segment) in &self.segments {
-            if !going.contains(number) {
-                for (first, last) in segment.closed.iter() {
-                    (first..=last).for_each(|number| self.pending_closed.insert(number));
-                }
-            }
-        }
-        for (number, place) in &self.open {
-            for route in &place.done {
-                self.pending.entry(Arc::clone(route)).or_default().insert(*number);
-            }
-        }
-        self.sync()
-    }
-
-    pub(super) fn path(&self, segment: u64) -> PathBuf {
-        segment_path(&self.settings.folder, segment)
-    }
-}
-
-/// The file of a segment.
-pub(super) fn segment_path(folder: &Path, segment: u64) -> PathBuf {
-    folder.join(format!("{segment:016x}{SUFFIX}"))
-}
-
-/// Which segment a file of this name is, if it is one.
-pub(super) fn segment_of(name: &str) -> Option<u64> {
-    u64::from_str_radix(name.strip_suffix(SUFFIX)?, 16).ok()
 }

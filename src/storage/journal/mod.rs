@@ -8,12 +8,16 @@
 mod error;
 mod format;
 mod head;
+mod lock;
 mod log;
+mod recent;
 mod recover;
 mod runs;
+mod segments;
 #[cfg(test)]
 mod tests;
 
 pub use error::{AppendError, OpenError};
+pub use lock::Lock;
 pub use log::{Appended, Entry, Log, NewEntry, Settings, Sync};
 pub use recover::{OpenEntry, Recovered};

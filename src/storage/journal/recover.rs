@@ -9,12 +9,12 @@ use tracing::warn;
 
 use super::error::OpenError;
 use super::format::{
-    EntryHead, FRAME_BYTES, FrameHead, HEADER_BYTES, Header, HeaderError, Kind, Marks, next_place,
+    EntryHead, FRAME_BYTES, FrameHead, FramePlace, HEADER_BYTES, Header, HeaderError, Kind, Marks,
+    frame_bytes, next_place,
 };
-use super::log::{
-    DAMAGED_EXTENSION, Log, Place, Segment, Settings, TEMPORARY_EXTENSION, segment_of, segment_path,
-};
+use super::log::{Log, Place, Segment, Settings};
 use super::runs::Runs;
+use super::segments::{DAMAGED_EXTENSION, TEMPORARY_EXTENSION, segment_of, segment_path};
 use crate::data::Time;
 use crate::storage::disk::{Disk, DiskFile};
 
@@ -64,6 +64,8 @@ struct Findings {
     /// By number: the segment, and where the frame is.
     entries: BTreeMap<u64, (u64, u64, EntryHead)>,
     marks: Vec<Marks>,
+    /// The first number that no entry has.
+    next_entry: u64,
     /// Segments of which something could not be read.
     broken: Vec<u64>,
     recovered: Recovered,
@@ -94,14 +96,14 @@ impl Log {
         }
         // What is seen here may not have been durable.
         disk.sync_folder(&folder).map_err(OpenError::file("sync", &folder))?;
+        let id = log_of(&*disk, &folder, &numbers)?;
         let mut findings = Findings::default();
         let mut segments = BTreeMap::new();
-        let mut id = None;
         for number in &numbers {
             let path = segment_path(&folder, *number);
             let is_last = Some(number) == numbers.last();
             let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
-            let found = read_segment(&*file, &path, &mut id)?;
+            let found = read_segment(&*file, (&path, *number), id)?;
             let bytes = findings.take_segment(*number, found, is_last);
             if is_last {
                 let cut = file.set_len(bytes).and_then(|()| file.sync());
@@ -152,8 +154,10 @@ impl Log {
             let done = done.map(|(route, _)| Arc::clone(route)).collect();
             self.open.insert(*number, Place { segment: *segment_number, offset: *offset, done });
         }
-        let last = findings.entries.keys().next_back();
-        self.next_entry = last.map_or(1, |last| (last | (NUMBERS_PER_START - 1)) + 1);
+        let entries = findings.entries.keys().next_back().copied();
+        let marks = findings.marks.iter().filter_map(Marks::last).max();
+        let used = entries.max(marks).max(findings.next_entry.checked_sub(1));
+        self.next_entry = used.map_or(1, |used| (used | (NUMBERS_PER_START - 1)) + 1);
     }
 
     /// Gives a damaged segment another name, once its open entries are in a new one.
@@ -191,10 +195,11 @@ impl Log {
 impl Findings {
     /// Takes what was found in a segment; how many bytes of it count.
     fn take_segment(&mut self, number: u64, found: Found, is_last: bool) -> u64 {
-        let Found { frames, len, has_tail, is_header_whole } = found;
+        let Found { frames, len, has_tail, header } = found;
+        self.next_entry = self.next_entry.max(header.map_or(0, |header| header.next_entry));
         let durable = frames.iter().map(|frame| frame.durable).max().unwrap_or_default();
         let mut end = HEADER_BYTES as u64;
-        let mut damaged = if is_header_whole { 0 } else { end };
+        let mut damaged = if header.is_some() { 0 } else { end };
         let mut is_torn = is_last && has_tail;
         for Frame { offset, end: frame_end, content, .. } in frames {
             // Frames become durable in any order; what no later one calls durable was not promised.
@@ -213,8 +218,8 @@ impl Findings {
         }
         if is_torn {
             self.recovered.torn_bytes += len - end;
-        } else if !is_last {
-            damaged += len.saturating_sub(end);
+        } else if has_tail {
+            damaged += len - end;
         }
         if damaged > 0 {
             self.recovered.damaged_bytes += damaged;
@@ -231,41 +236,56 @@ struct Found {
     len: u64,
     /// Whether there is something behind the last frame.
     has_tail: bool,
-    is_header_whole: bool,
+    /// None when it cannot be read.
+    header: Option<Header>,
 }
 
-/// Reads a segment; its log must be the one that was seen before, if one was.
+/// The id that the segments agree on; nothing where no header can be read.
+fn log_of(disk: &dyn Disk, folder: &Path, numbers: &[u64]) -> Result<Option<u128>, OpenError> {
+    let mut id = None;
+    for number in numbers {
+        let path = segment_path(folder, *number);
+        let mut bytes = [0; HEADER_BYTES];
+        let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
+        // A file that is shorter has no header.
+        if file.read_at(&mut bytes, 0).is_err() {
+            continue;
+        }
+        match Header::decode(&bytes) {
+            Ok(header) if header.log != *id.get_or_insert(header.log) => {
+                return Err(OpenError::Mixed { path });
+            }
+            Err(HeaderError::Version(found)) => return Err(OpenError::Version { path, found }),
+            Ok(_) | Err(HeaderError::Unreadable) => {}
+        }
+    }
+    Ok(id)
+}
+
+/// Reads a segment of the log `id`.
 fn read_segment(
     file: &dyn DiskFile,
-    path: &Path,
-    id: &mut Option<u128>,
+    (path, segment): (&Path, u64),
+    id: Option<u128>,
 ) -> Result<Found, OpenError> {
     let len = file.size_bytes().map_err(OpenError::file("read", path))?;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     file.read_at(&mut bytes, 0).map_err(OpenError::file("read", path))?;
-    let header = bytes.first_chunk().map_or(Err(HeaderError::Unreadable), Header::decode);
-    match header {
-        Ok(header) if header.log != *id.get_or_insert(header.log) => {
-            return Err(OpenError::Mixed { path: path.to_owned() });
-        }
-        Err(HeaderError::Version(found)) => {
-            return Err(OpenError::Version { path: path.to_owned(), found });
-        }
-        Ok(_) | Err(HeaderError::Unreadable) => {}
-    }
-    let frames = read_frames(&bytes);
+    let header = bytes.first_chunk().and_then(|bytes| Header::decode(bytes).ok());
+    // Without an id nothing can be read.
+    let frames = id.map(|log| read_frames(&bytes, log, segment)).unwrap_or_default();
     let end = frames.last().map_or(HEADER_BYTES as u64, |frame| frame.end);
     let tail = bytes.get(usize::try_from(end).unwrap_or(usize::MAX)..).unwrap_or_default();
     let has_tail = tail.iter().any(|byte| *byte != 0);
-    Ok(Found { frames, len: len.max(end), has_tail, is_header_whole: header.is_ok() })
+    Ok(Found { frames, len: len.max(end), has_tail, header })
 }
 
 /// All frames that can be read, also those behind something that cannot.
-fn read_frames(bytes: &[u8]) -> Vec<Frame> {
+fn read_frames(bytes: &[u8], log: u128, segment: u64) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut offset = HEADER_BYTES as u64;
     while offset < bytes.len() as u64 {
-        offset = match read_frame(bytes, offset) {
+        offset = match read_frame(bytes, FramePlace { log, segment, offset }) {
             Some(frame) => {
                 let end = frame.end;
                 frames.push(frame);
@@ -277,18 +297,19 @@ fn read_frames(bytes: &[u8]) -> Vec<Frame> {
     frames
 }
 
-fn read_frame(bytes: &[u8], offset: u64) -> Option<Frame> {
+fn read_frame(bytes: &[u8], place: FramePlace) -> Option<Frame> {
+    let offset = place.offset;
     let rest = bytes.get(usize::try_from(offset).ok()?..)?;
     let (head, rest) = rest.split_first_chunk::<FRAME_BYTES>()?;
     let head = FrameHead::decode(head)?;
     let payload = rest.get(..head.payload_bytes)?;
-    if !head.is_of(payload) {
+    if !head.is_of(place, payload) {
         return None;
     }
     let content = match head.kind {
         Kind::Entry => Content::Entry(EntryHead::decode(payload)?.0),
         Kind::Marks => Content::Marks(serde_json::from_slice(payload).ok()?),
     };
-    let end = (offset + head.frame_bytes() as u64).min(bytes.len() as u64);
+    let end = (offset + frame_bytes(head.payload_bytes) as u64).min(bytes.len() as u64);
     Some(Frame { offset, end, durable: head.durable, content })
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::format::{ENTRY_BYTES, FramePlace, Kind, frame_bytes, put_frame};
 use super::{AppendError, Appended, Log, NewEntry, OpenError, Recovered, Settings, Sync};
 use crate::data::{Signal, Time};
 use crate::storage::disk::simulated::SimulatedDisk;
@@ -150,6 +151,65 @@ fn full_log_refuses_until_entries_are_closed() {
 }
 
 #[test]
+fn full_log_with_one_entry_open_takes_more_when_the_others_are_closed() {
+    let disk = SimulatedDisk::new(1);
+    let full = Settings { max_bytes: 3 * 4096, ..settings() };
+    let (mut log, _) = open(&disk, &full);
+    let mut numbers = Vec::new();
+    while let Ok(Appended::Stored(number)) = log.append(at(1), &[entry(&[1; 1500])]).remove(0) {
+        numbers.push(number);
+    }
+    numbers[1..].iter().for_each(|number| log.close(*number));
+    log.collect(at(1)).unwrap();
+    store(&mut log, &[2; 1500]);
+    store(&mut log, &[3; 1500]);
+    disk.restart();
+    let (log, recovered) = open(&disk, &full);
+    assert_eq!(bodies(&log, &recovered), [vec![1; 1500], vec![2; 1500], vec![3; 1500]]);
+}
+
+#[test]
+fn numbers_do_not_come_again_when_only_marks_are_left() {
+    let disk = SimulatedDisk::new(1);
+    let (mut log, _) = open(&disk, &settings());
+    let first = store(&mut log, b"x");
+    drop(log);
+    let (mut log, _) = open(&disk, &settings());
+    log.close(first);
+    log.sync().unwrap();
+    log.collect(at(1)).unwrap();
+    drop(log);
+    let (mut log, _) = open(&disk, &settings());
+    let second = store(&mut log, b"y");
+    assert!(second > first);
+    disk.restart();
+    let (log, recovered) = open(&disk, &settings());
+    assert_eq!(bodies(&log, &recovered), ["y"]);
+}
+
+#[test]
+fn frames_that_a_client_sends_are_no_frames() {
+    let disk = SimulatedDisk::new(1);
+    let (mut log, _) = open(&disk, &settings());
+    let kept = store(&mut log, b"kept");
+    let marks = br#"{"closed":[[0,18446744073709551615]]}"#;
+    let mut planted = vec![0; 40];
+    for offset in (0..2000).step_by(8) {
+        let place = FramePlace { log: 0, segment: 1, offset };
+        put_frame(&mut planted, place, Kind::Marks, 1 << 40, |out| out.extend_from_slice(marks));
+    }
+    let torn = store(&mut log, &planted[..3000]);
+    drop(log);
+    // The beginning of its frame is lost.
+    let path = Path::new("/journal/0000000000000001.log");
+    let offset = 64 + frame_bytes(ENTRY_BYTES + 6) as u64;
+    disk.open(path).unwrap().write_at(&[0; 24], offset).unwrap();
+    let (log, recovered) = open(&disk, &settings());
+    assert_eq!(recovered.open.iter().map(|open| open.number).collect::<Vec<_>>(), [kept]);
+    assert!(log.read(torn).is_err());
+}
+
+#[test]
 fn full_disk_refuses_and_goes_on_when_there_is_room() {
     let disk = SimulatedDisk::new(1);
     let (mut log, _) = open(&disk, &settings());
@@ -185,7 +245,8 @@ fn other_logs_and_later_versions_are_told() {
     let other = SimulatedDisk::new(2);
     drop(Log::open(Arc::new(other), settings(), 5, Time::default()).unwrap());
     let file = disk.create(Path::new("/journal/00000000000000ff.log"), 64).unwrap();
-    file.write_at(&super::format::Header { log: 5, segment: 255 }.encode(), 0).unwrap();
+    file.write_at(&super::format::Header { log: 5, segment: 255, next_entry: 1 }.encode(), 0)
+        .unwrap();
     let opened = Log::open(Arc::new(disk), settings(), 1, Time::default());
     assert!(matches!(opened, Err(OpenError::Mixed { .. })), "{opened:?}");
 }
@@ -227,10 +288,12 @@ impl Model {
             assert!(open.contains(number), "entry {number} is lost");
         }
         assert!(open.is_disjoint(&self.closed_for_good), "closed entries are open again");
+        assert!(open.last() < Some(&log.next_entry));
+        assert!(self.promised.last() < Some(&log.next_entry), "a number comes again");
         for number in &open {
             assert_eq!(log.read(*number).unwrap().body, self.bodies[number], "entry {number}");
         }
-        assert_eq!(recovered.damaged_bytes, 0);
+        assert_eq!((recovered.damaged_bytes, &recovered.damaged), (0, &Vec::new()));
         self.promised.extend(&open);
         self.closed.retain(|number| !open.contains(number));
     }
