@@ -35,6 +35,8 @@ pub(super) struct FileWriter {
     rows: Rows,
     schema: SchemaRef,
     limits: RowGroup,
+    /// Which columns are written as DELTA_BINARY_PACKED.
+    is_delta: Vec<bool>,
     writer: SerializedFileWriter<Vec<u8>>,
     factory: ArrowRowGroupWriterFactory,
     /// The row group in the making; nothing until it has rows.
@@ -69,7 +71,9 @@ impl FileWriter {
     ) -> Result<Self, ParquetError> {
         let columns = columns(signal, &format.promoted);
         let mut properties = properties(signal, format, max_open)?;
+        let mut is_delta = Vec::new();
         for leaf in leaves(&columns) {
+            is_delta.push(matches!(leaf.layout, Layout::Delta));
             let path = ColumnPath::new(leaf.path);
             properties = match leaf.layout {
                 Layout::Dictionary => properties.set_column_dictionary_enabled(path.clone(), true),
@@ -92,6 +96,7 @@ impl FileWriter {
             factory: ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema)),
             schema,
             limits: format.row_group,
+            is_delta,
             writer,
             group: Vec::new(),
             group_rows: 0,
@@ -156,8 +161,11 @@ impl FileWriter {
 
     /// About the memory that it takes.
     pub(super) fn memory_bytes(&self) -> usize {
-        let group: usize = self.group.iter().map(ArrowColumnWriter::memory_size).sum();
-        self.rows.size_bytes() + group + self.writer.inner().len()
+        // The encoder of DELTA_BINARY_PACKED sets aside a MiB, of which it touches what is encoded.
+        let group = self.group.iter().zip(&self.is_delta).map(|(column, is_delta)| {
+            if *is_delta { column.get_estimated_total_bytes() } else { column.memory_size() }
+        });
+        self.rows.size_bytes() + group.sum::<usize>() + self.writer.inner().len()
     }
 
     /// Writes the rows that wait, as rows of the row group.

@@ -188,8 +188,8 @@ fn bloom_filters_of_many_partitions_leave_room_for_rows() {
     archive.settings.format.row_group =
         crate::storage::parquet::RowGroup { max_rows: 1 << 17, max_bytes: 8 << 20 };
     // Rows go to the row group, which makes its filter, by 1,024.
-    for service in 0..NUM_SERVICES {
-        archive.add(&noise(service, 1100, 1), START).unwrap();
+    for number in 0..2 * NUM_SERVICES {
+        archive.add(&noise(number % NUM_SERVICES, 1100, 1), START).unwrap();
     }
     archive.commit(START).unwrap();
     let files = store.files();
