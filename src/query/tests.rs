@@ -15,7 +15,9 @@ use prost::Message as _;
 
 use super::{parse, search, visit};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
-use crate::storage::logindex::{Detail, Hit, LogIndex, Order, Search, Settings};
+use crate::storage::logindex::{
+    AtRest, Detail, Hit, LogIndex, Order, Search, Settings, read_at_rest,
+};
 
 /// A record in the terms of this test.
 #[derive(Clone, Debug)]
@@ -651,6 +653,30 @@ fn damaged_window_is_left_out_and_damaged_records_are_an_error() {
     assert_eq!(times(&find(&index, "x", 0..10, 10)), [2]);
     assert!(folder.path().join("default/19700101T000000Z-0/window.json").exists());
     assert!(folder.path().join("default/19700101T000000Z-1/window.json").exists());
+}
+
+#[test]
+fn window_of_an_earlier_version_is_left_out_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let index = index(folder.path(), Detail::Full);
+        add(&index, &[sample(1, "x")], 0);
+        commit(&index);
+    }
+    let manifest = folder.path().join("default/19700101T000000Z-0/window.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("\"version\":2"), "{text}");
+    std::fs::write(&manifest, text.replace("\"version\":2", "\"version\":1")).unwrap();
+    let AtRest { snapshot, left_out, .. } = read_at_rest(folder.path()).unwrap();
+    assert_eq!(snapshot.into_sources().len(), 0);
+    let [error] = left_out.as_slice() else { panic!("{left_out:?}") };
+    let told = format!("`{}` has version 1, which is no longer read", manifest.display());
+    assert_eq!(error.to_string(), told);
+    let index = index(folder.path(), Detail::Full);
+    add(&index, &[sample(2, "x")], 0);
+    commit(&index);
+    assert_eq!(times(&find(&index, "x", 0..10, 10)), [2]);
+    assert!(manifest.exists());
 }
 
 /// The lines of one of loghub's files.

@@ -174,7 +174,7 @@ fn open(folder: &Path, output: &mut Output<'_>) -> anyhow::Result<Snapshot> {
              `--url` asks the agent itself"
         ));
     }
-    for error in at_rest.damaged {
+    for error in at_rest.left_out {
         output.note(&format!("left out: {:#}", anyhow::Error::new(error)));
     }
     Ok(at_rest.snapshot)

@@ -34,8 +34,8 @@ pub struct AtRest {
     /// The process that writes to the folder, as far as that can be seen: what it has not committed
     /// is missing here.
     pub writer: Option<u32>,
-    /// Windows that are damaged and left out.
-    pub damaged: Vec<LogIndexError>,
+    /// Why windows are left out: damaged, or of an earlier version.
+    pub left_out: Vec<LogIndexError>,
 }
 
 /// Reads the folder of a log index, whether or not an agent has it.
@@ -46,7 +46,7 @@ pub struct AtRest {
 pub fn read_at_rest(directory: &Path) -> Result<AtRest, LogIndexError> {
     check_directory(directory)?;
     let mut sources = Vec::new();
-    let mut damaged = Vec::new();
+    let mut left_out = Vec::new();
     let mut indexes = Vec::new();
     for folder in window_folders(directory)? {
         let loaded = match WindowManifest::read(&folder) {
@@ -63,13 +63,11 @@ pub fn read_at_rest(directory: &Path) -> Result<AtRest, LogIndexError> {
             }
             // Retention may have removed it since it was listed.
             Err(_) if !folder.exists() => {}
-            Err(error @ (LogIndexError::Damaged { .. } | LogIndexError::Index { .. })) => {
-                damaged.push(error);
-            }
+            Err(error) if error.is_of_window() => left_out.push(error),
             Err(error) => return Err(error),
         }
     }
-    Ok(AtRest { snapshot: Snapshot { sources }, writer: writer_of(&indexes), damaged })
+    Ok(AtRest { snapshot: Snapshot { sources }, writer: writer_of(&indexes), left_out })
 }
 
 /// The process that holds the writer's lock of one of the indexes.

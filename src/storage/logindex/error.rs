@@ -53,6 +53,14 @@ pub enum LogIndexError {
     },
     /// The index library panicked.
     #[error("indexing into `{}` panicked", path.display())]
+    /// A window was written by an earlier version, whose words and keys are others.
+    #[error("`{}` has version {found}, which is no longer read", path.display())]
+    Outdated {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
     Panicked {
         /// The window's folder.
         path: PathBuf,
@@ -71,6 +79,11 @@ pub enum LogIndexError {
 impl LogIndexError {
     /// A failure of the file system while doing `what` to `path`.
     pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// Whether a window that fails so is left out, while the others are searched.
+    pub(crate) const fn is_of_window(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Outdated { .. } | Self::Index { .. })
+    }
+
         let path = path.to_owned();
         move |source| Self::File { what, path, source }
     }

@@ -145,9 +145,7 @@ impl LogIndex {
                 Ok(window) => {
                     state.windows.push(Listed { window: Arc::new(window), held: None });
                 }
-                Err(error @ (LogIndexError::Damaged { .. } | LogIndexError::Index { .. })) => {
-                    leave_out(&folder, &error)
-                }
+                Err(error) if error.is_of_window() => leave_out(&folder, &error),
                 Err(error) => return Err(error),
             }
         }

@@ -23,8 +23,10 @@ use super::envelopes::Extent;
 use super::error::LogIndexError;
 use super::schema::Detail;
 
-/// The version of the layout that is written.
-pub(crate) const VERSION: u32 = 1;
+/// The version of the layout that is written, the only one of windows that is read.
+///
+/// 2: words of digits and hexadecimal ones are sorted keys, in a component of their own.
+pub(crate) const VERSION: u32 = 2;
 
 /// The folder of tantivy's files within a window's folder.
 pub(crate) const INDEX_FOLDER: &str = "index";
@@ -117,6 +119,9 @@ impl WindowManifest {
             return Ok(None);
         };
         check(&path, manifest.magic == WINDOW_MAGIC, manifest.version)?;
+        if manifest.version < VERSION {
+            return Err(LogIndexError::Outdated { path, found: manifest.version });
+        }
         Ok(Some(manifest))
     }
 }
@@ -176,7 +181,7 @@ pub(crate) fn list_windows(
             Ok(None) => {
                 fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
             }
-            Err(error @ LogIndexError::Damaged { .. }) => leave_out(&folder, &error),
+            Err(error) if error.is_of_window() => leave_out(&folder, &error),
             Err(error) => return Err(error),
         }
     }
@@ -186,7 +191,7 @@ pub(crate) fn list_windows(
 
 /// Tells of a window that stays on disk but is not searched.
 pub(crate) fn leave_out(folder: &Path, error: &LogIndexError) {
-    error!(folder = %folder.display(), %error, "a window of the log index is damaged and left out");
+    error!(folder = %folder.display(), %error, "a window of the log index is left out");
 }
 
 /// The bytes that a folder takes on disk.
@@ -306,11 +311,11 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         manifest.write(&folder).unwrap();
         assert_eq!(list_windows(directory.path()).unwrap(), [(folder.clone(), manifest.clone())]);
-        manifest.version = 2;
+        manifest.version = VERSION + 1;
         manifest.write(&folder).unwrap();
         assert!(matches!(
             list_windows(directory.path()),
-            Err(LogIndexError::Version { found: 2, .. })
+            Err(LogIndexError::Version { found: 3, .. })
         ));
         fs::write(directory.path().join(ROOT_FILE), "{}").unwrap();
         assert!(open_directory(directory.path()).is_err());

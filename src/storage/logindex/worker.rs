@@ -216,7 +216,7 @@ impl Worker {
             return Ok(Active { writer, through: 0, has_new: false });
         }
         manifest.number = next_number;
-        // One that is damaged keeps its folder.
+        // One that is left out keeps its folder.
         while manifest.is_taken(&settings.directory) {
             manifest.number += 1;
         }
