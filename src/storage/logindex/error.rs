@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tantivy::TantivyError;
+
 /// Why a log index cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,7 +27,7 @@ pub enum LogIndexError {
         /// The index's folder.
         path: PathBuf,
         /// What failed.
-        source: Box<tantivy::TantivyError>,
+        source: Box<TantivyError>,
     },
     /// A file is not one of ours, or was cut short.
     #[error("`{}` is damaged: {what}", path.display())]
@@ -51,8 +53,6 @@ pub enum LogIndexError {
         /// The highest version that can be read.
         known: u32,
     },
-    /// The index library panicked.
-    #[error("indexing into `{}` panicked", path.display())]
     /// A window was written by an earlier version, whose words and keys are others.
     #[error("`{}` has version {found}, which is no longer read", path.display())]
     Outdated {
@@ -61,6 +61,8 @@ pub enum LogIndexError {
         /// Its version.
         found: u32,
     },
+    /// The index library panicked.
+    #[error("indexing into `{}` panicked", path.display())]
     Panicked {
         /// The window's folder.
         path: PathBuf,
@@ -77,23 +79,29 @@ pub enum LogIndexError {
 }
 
 impl LogIndexError {
-    /// A failure of the file system while doing `what` to `path`.
-    pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
     /// Whether a window that fails so is left out, while the others are searched.
     pub(crate) const fn is_of_window(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Outdated { .. } | Self::Index { .. })
     }
 
+    /// A failure of the file system while doing `what` to `path`.
+    pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { what, path, source }
     }
 
-    /// A failure of the index library while doing `what` in `path`.
-    pub(crate) fn index(
-        what: &'static str,
-        path: &Path,
-    ) -> impl FnOnce(tantivy::TantivyError) -> Self {
+    /// A failure of the index library while doing `what` in `path`, if it is not one of ours that
+    /// came through it.
+    pub(crate) fn index(what: &'static str, path: &Path) -> impl FnOnce(TantivyError) -> Self {
         let path = path.to_owned();
-        move |source| Self::Index { what, path, source: Box::new(source) }
+        move |source| match &source {
+            TantivyError::IoError(error) if is_too_slow(error) => Self::TooSlow,
+            _ => Self::Index { what, path, source: Box::new(source) },
+        }
     }
+}
+
+fn is_too_slow(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(LogIndexError::TooSlow))
 }

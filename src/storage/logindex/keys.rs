@@ -307,13 +307,17 @@ impl Keys {
         Ok(Self { blocks, list })
     }
 
-    /// Appends the records that have a key of `range`, for each key in order.
-    pub(crate) fn find(&self, range: &RangeInclusive<u64>, to: &mut Vec<DocId>) -> io::Result<()> {
+    /// Calls `each` with the records that have a key of `range`, for each key in order.
+    pub(crate) fn find(
+        &self,
+        range: &RangeInclusive<u64>,
+        mut each: impl FnMut(&[DocId]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut cursor = self.cursor(self.block_of(*range.start())?)?;
         cursor.advance()?;
         while let Some(key) = cursor.key.filter(|key| key <= range.end()) {
             if range.contains(&key) {
-                to.extend_from_slice(&cursor.docs);
+                each(&cursor.docs)?;
             }
             cursor.advance()?;
         }

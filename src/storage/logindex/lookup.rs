@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tantivy::index::SegmentId;
 use tantivy::query::{
@@ -12,12 +13,18 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet as _, Score, SegmentReader};
 
+use super::error::LogIndexError;
 use super::keys::Keys;
+
+/// After so many terms or keys the deadline is looked at.
+const DEADLINE_STEP: u32 = 4096;
 
 /// Finds the records that have a key of some ranges.
 #[derive(Clone, Debug)]
 pub(crate) struct KeysQuery {
     pub(crate) ranges: Vec<RangeInclusive<u64>>,
+    /// When looking for them is given up.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Tells of a part of a term whether the term passes.
@@ -31,6 +38,8 @@ pub(crate) struct TermsQuery {
     pub(crate) prefix: Vec<u8>,
     /// A test of what follows in a term.
     pub(crate) test: TermTest,
+    /// When looking for them is given up.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl fmt::Debug for TermsQuery {
@@ -41,52 +50,51 @@ impl fmt::Debug for TermsQuery {
 
 impl Query for KeysQuery {
     fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(self.clone()))
+        Ok(Box::new(FoundBefore { query: self.clone(), last: Mutex::default() }))
     }
 }
 
 impl Query for TermsQuery {
     fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(TermsWeight { query: self.clone(), last: Mutex::default() }))
+        Ok(Box::new(FoundBefore { query: self.clone(), last: Mutex::default() }))
     }
 }
 
-/// Finds records of one segment after the other; asked again for the same segment, it knows them.
-struct TermsWeight {
-    query: TermsQuery,
-    last: Mutex<Option<(SegmentId, BitSet)>>,
+/// Finds all records of a segment at once.
+trait Lookup: Send + Sync + 'static {
+    fn find(&self, reader: &SegmentReader) -> tantivy::Result<BitSet>;
 }
 
-impl Weight for KeysQuery {
-    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+impl Lookup for KeysQuery {
+    fn find(&self, reader: &SegmentReader) -> tantivy::Result<BitSet> {
         let mut found = BitSet::with_max_value(reader.max_doc());
+        let mut pace = Pace::new(self.deadline);
         let keys = Keys::open(reader)?;
-        let mut docs = Vec::new();
         for range in &self.ranges {
-            docs.clear();
-            keys.find(range, &mut docs)?;
-            if docs.iter().any(|doc| *doc >= reader.max_doc()) {
-                let what = "a file of keys names records that are not there";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what).into());
-            }
-            for doc in &docs {
-                found.insert(*doc);
-            }
+            keys.find(range, |docs| {
+                pace.step()?;
+                for doc in docs {
+                    if *doc >= reader.max_doc() {
+                        let what = "a file of keys names records that are not there";
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                    }
+                    found.insert(*doc);
+                }
+                Ok(())
+            })?;
         }
-        Ok(Box::new(ConstScorer::new(BitSetDocSet::from(found), boost)))
-    }
-
-    fn explain(&self, reader: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
-        explain(self, reader, doc)
+        Ok(found)
     }
 }
 
-impl TermsQuery {
+impl Lookup for TermsQuery {
     fn find(&self, reader: &SegmentReader) -> tantivy::Result<BitSet> {
         let mut found = BitSet::with_max_value(reader.max_doc());
         let index = reader.inverted_index(self.field)?;
         let mut terms = index.terms().range().ge(&self.prefix).into_stream()?;
+        let mut pace = Pace::new(self.deadline);
         while terms.advance() {
+            pace.step()?;
             let Some(rest) = terms.key().strip_prefix(self.prefix.as_slice()) else {
                 break;
             };
@@ -106,7 +114,37 @@ impl TermsQuery {
     }
 }
 
-impl Weight for TermsWeight {
+/// Looks at the deadline every so often.
+struct Pace {
+    deadline: Option<Instant>,
+    num_steps: u32,
+}
+
+impl Pace {
+    const fn new(deadline: Option<Instant>) -> Self {
+        Self { deadline, num_steps: 0 }
+    }
+
+    fn step(&mut self) -> io::Result<()> {
+        self.num_steps += 1;
+        if self.num_steps < DEADLINE_STEP {
+            return Ok(());
+        }
+        self.num_steps = 0;
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(io::Error::other(LogIndexError::TooSlow));
+        }
+        Ok(())
+    }
+}
+
+/// Finds records of one segment after the other; asked again for the same segment, it knows them.
+struct FoundBefore<Q> {
+    query: Q,
+    last: Mutex<Option<(SegmentId, BitSet)>>,
+}
+
+impl<Q: Lookup> Weight for FoundBefore<Q> {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let id = reader.segment_id();
@@ -130,4 +168,37 @@ fn explain(
 ) -> tantivy::Result<Explanation> {
     let is_found = weight.scorer(reader, 1.0)?.seek(doc) == doc;
     Ok(Explanation::new("found", f32::from(u8::from(is_found))))
+}
+
+#[cfg(test)]
+mod tests {
+    use tantivy::schema::{BytesOptions, Schema};
+    use tantivy::{Index, TantivyDocument};
+
+    use super::*;
+
+    #[test]
+    fn looking_through_terms_ends_at_the_deadline() {
+        let mut schema = Schema::builder();
+        let field = schema.add_bytes_field("field", BytesOptions::default().set_indexed());
+        let index = Index::create_in_ram(schema.build());
+        let mut writer = index.writer_with_num_threads(1, 15_000_000).unwrap();
+        for number in 0..DEADLINE_STEP {
+            let mut document = TantivyDocument::default();
+            document.add_bytes(field, &number.to_be_bytes());
+            writer.add_document(document).unwrap();
+        }
+        writer.commit().unwrap();
+        let searcher = index.reader().unwrap().searcher();
+        let find = |deadline| {
+            let query =
+                TermsQuery { field, prefix: Vec::new(), test: Arc::new(|_| true), deadline };
+            let weight = query.weight(EnableScoring::disabled_from_searcher(&searcher)).unwrap();
+            weight.count(searcher.segment_reader(0))
+        };
+        assert_eq!(find(None).unwrap(), DEADLINE_STEP);
+        let error = find(Some(Instant::now())).unwrap_err();
+        let error = LogIndexError::index("search", std::path::Path::new("x"))(error);
+        assert!(matches!(error, LogIndexError::TooSlow), "{error}");
+    }
 }

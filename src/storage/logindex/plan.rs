@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Instant;
 
 use memchr::memmem::Finder;
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
@@ -58,6 +59,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) fields: &'a Fields,
     pub(crate) detail: Detail,
     pub(crate) envelopes: &'a EnvelopeList,
+    /// When looking up is given up.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Planner<'_> {
@@ -99,7 +102,7 @@ impl Planner<'_> {
 
     fn keys(&self, ranges: Vec<RangeInclusive<u64>>) -> Plan {
         match self.detail {
-            Detail::Full => Plan::exact(KeysQuery { ranges }),
+            Detail::Full => Plan::exact(KeysQuery { ranges, deadline: self.deadline }),
             Detail::Lean => Plan::SCAN,
         }
     }
@@ -269,7 +272,8 @@ impl Planner<'_> {
         prefix: Vec<u8>,
         test: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
     ) -> Plan {
-        Plan::exact(TermsQuery { field, prefix, test: Arc::new(test) })
+        let (test, deadline) = (Arc::new(test), self.deadline);
+        Plan::exact(TermsQuery { field, prefix, test, deadline })
     }
 
     /// Records that have a term; nothing where no record of the window has it.

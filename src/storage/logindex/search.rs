@@ -212,6 +212,7 @@ fn weight(opened: &Opened, search: &Search) -> Result<(Box<dyn Weight>, bool), L
         fields: &opened.fields,
         detail: opened.manifest.detail,
         envelopes: &opened.envelopes,
+        deadline: search.deadline,
     };
     let plan = planner.plan(&search.filter);
     let is_exact = plan.is_exact;
