@@ -37,6 +37,8 @@ const MAX_PAGE: u64 = 10_000;
 struct Page {
     hits: Vec<Box<RawValue>>,
     next: Option<String>,
+    /// What is to be told of the page.
+    notice: Option<String>,
 }
 
 /// Where records are looked for.
@@ -121,9 +123,12 @@ async fn show_pages(
         if let Some(cursor) = &cursor {
             push_parameter("cursor", cursor, &mut page);
         }
-        let Page { hits, next } = source.page(&page, &arguments.query).await?;
+        let Page { hits, next, notice } = source.page(&page, &arguments.query).await?;
         num_shown += output.records(hits.iter().map(|hit| hit.get()))?;
         cursor = next;
+        if let Some(notice) = notice {
+            output.note(&notice);
+        }
         if cursor.is_none() {
             break;
         }
