@@ -53,7 +53,8 @@ impl Searcher {
             let followed = indexes.iter().map(|index| index.follow(Arc::clone(&notify)));
             let (snapshots, followers): (Vec<_>, Vec<_>) = followed.unzip();
             let past = if begins_in_past { past(snapshots, search)? } else { String::new() };
-            Ok((past, Lines { followers, turn: 0, unread: None, filter }))
+            let lines = Lines { followers, turn: 0, unread: None, filter, max_step: MAX_STEP };
+            Ok((past, lines))
         };
         let (past, lines) = self.compute(begin).await?;
         let tail = Tail {
@@ -61,6 +62,7 @@ impl Searcher {
             lines,
             wake,
             stop: stop.clone(),
+            keep_alive: KEEP_ALIVE,
             sent: Instant::now(),
             _permit: permit,
         };
@@ -99,6 +101,8 @@ struct Tail {
     lines: Lines,
     wake: Arc<Notify>,
     stop: CancellationToken,
+    /// Without a record, an empty line is sent so often.
+    keep_alive: Duration,
     /// When something was sent last.
     sent: Instant,
     _permit: OwnedSemaphorePermit,
@@ -125,19 +129,25 @@ impl Tail {
                 self.sent = Instant::now();
                 return Some((text.into(), self));
             }
+            let due = self.sent + self.keep_alive;
             if is_more {
-                continue;
+                if Instant::now() < due {
+                    continue;
+                }
+                return Some(self.empty_line());
             }
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 () = self.wake.notified() => {}
-                () = sleep_until(self.sent + KEEP_ALIVE) => {
-                    self.sent = Instant::now();
-                    return Some((Bytes::from_static(b"\n"), self));
-                }
+                () = sleep_until(due) => return Some(self.empty_line()),
             }
         }
         None
+    }
+
+    fn empty_line(mut self) -> (Bytes, Self) {
+        self.sent = Instant::now();
+        (Bytes::from_static(b"\n"), self)
     }
 }
 
@@ -148,12 +158,14 @@ struct Lines {
     turn: usize,
     unread: Option<Unread>,
     filter: Filter,
+    /// Whether the client is gone or the agent stops is looked at so often.
+    max_step: Duration,
 }
 
 impl Lines {
     /// The next lines, and whether there may be more at once.
     fn fill(&mut self) -> (String, bool) {
-        let until = Instant::now() + MAX_STEP;
+        let until = Instant::now() + self.max_step;
         let mut text = String::new();
         loop {
             if self.unread.is_none() {
@@ -189,5 +201,43 @@ impl Lines {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::super::tests::{index, request};
+    use super::*;
+
+    #[tokio::test]
+    async fn empty_line_is_sent_when_nothing_comes_in_and_while_nothing_matches() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = index(folder.path());
+        let wake = Arc::new(Notify::new());
+        let (_, follower) = index.follow(Arc::clone(&wake));
+        let filter = query::parse("wanted").unwrap();
+        let max_step = Duration::ZERO;
+        let tail = Tail {
+            past: None,
+            lines: Lines { followers: vec![follower], turn: 0, unread: None, filter, max_step },
+            wake,
+            stop: CancellationToken::new(),
+            keep_alive: Duration::ZERO,
+            sent: Instant::now(),
+            _permit: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        };
+        let (line, tail) = tail.next().await.unwrap();
+        assert_eq!(line, "\n");
+        for body in ["other", "something else", "wanted"] {
+            index.try_add(&request(1, body), Box::new(())).unwrap();
+        }
+        // One after each step, before what comes next is looked at.
+        let (first, tail) = tail.next().await.unwrap();
+        let (second, tail) = tail.next().await.unwrap();
+        assert_eq!((first, second), ("\n".into(), "\n".into()));
+        let (line, _) = tail.next().await.unwrap();
+        assert!(String::from_utf8_lossy(&line).contains("wanted"));
     }
 }

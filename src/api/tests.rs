@@ -74,7 +74,7 @@ fn batch(requests: Bytes) -> Batch {
     Batch::try_new(Signal::Logs, requests, context, &DoorLimits::default()).unwrap().batch
 }
 
-fn index(directory: &Path) -> Arc<LogIndex> {
+pub(super) fn index(directory: &Path) -> Arc<LogIndex> {
     let index = LogIndex::open(IndexSettings {
         directory: directory.to_owned(),
         window: Duration::from_secs(3600),
@@ -351,7 +351,7 @@ async fn taken_address_is_named() {
 }
 
 /// One record of a time with a body.
-fn request(time: u64, body: &str) -> Batch {
+pub(super) fn request(time: u64, body: &str) -> Batch {
     let record = LogRecord { time_unix_nano: time, body: text(body), ..LogRecord::default() };
     let scope_logs = ScopeLogs { log_records: vec![record], ..ScopeLogs::default() };
     let resource_logs = ResourceLogs { scope_logs: vec![scope_logs], ..ResourceLogs::default() };
