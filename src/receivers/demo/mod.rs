@@ -10,7 +10,7 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::try_join3;
+use futures_util::future::try_join_all;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -30,7 +30,8 @@ const MAX_RATE: u32 = 100_000;
 pub struct DemoConfig {
     /// How much it makes.
     pub rate: Rates,
-    /// Runs with the same seed have the same texts, numbers and ids; by default another each time.
+    /// Runs with the same seed and rates make the same spans and points, but for their times; by
+    /// default another each time.
     pub seed: Option<u64>,
 }
 
@@ -102,26 +103,28 @@ struct Demo {
     seed: Option<u64>,
 }
 
-#[async_trait]
-impl Receiver for Demo {
-    async fn run(self: Box<Self>, inlet: Inlet, stop: CancellationToken) -> Result<(), RunError> {
+impl Demo {
+    /// The sources of all signals that are wanted: when all are due, traces go before the log
+    /// records that belong to them.
+    fn sources(&self, inlet: &Inlet) -> Vec<Source> {
         let seed = self.seed.unwrap_or_else(rand::random);
         info!(seed, "making telemetry up");
         let made = Arc::new(Made::default());
-        let source = |signal| {
+        let mut sources = Vec::new();
+        for signal in [Signal::Traces, Signal::Logs, Signal::Metrics] {
             let rate = self.rates.of(signal).0;
-            let is_wanted = inlet.accepts(signal) && rate > 0;
-            let source = is_wanted
-                .then(|| Source::new(inlet.clone(), signal, (rate, seed), Arc::clone(&made)));
-            async move {
-                match source {
-                    Some(source) => source.run().await,
-                    None => Ok(()),
-                }
+            if inlet.accepts(signal) && rate > 0 {
+                sources.push(Source::new(inlet.clone(), signal, (rate, seed), Arc::clone(&made)));
             }
-        };
-        // When all are due, traces go before the log records that belong to them.
-        let all = try_join3(source(Signal::Traces), source(Signal::Logs), source(Signal::Metrics));
+        }
+        sources
+    }
+}
+
+#[async_trait]
+impl Receiver for Demo {
+    async fn run(self: Box<Self>, inlet: Inlet, stop: CancellationToken) -> Result<(), RunError> {
+        let all = try_join_all(self.sources(&inlet).into_iter().map(Source::run));
         stop.run_until_cancelled(all).await.map_or(Ok(()), |ended| ended.map(drop))
     }
 }

@@ -1,5 +1,6 @@
 //! The source of one signal: a request from a template at every tick, again until it is taken.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(super) struct Source {
     inlet: Inlet,
     signal: Signal,
     templates: Vec<Template>,
+    /// The template that is next.
+    scene: usize,
     period: Duration,
     made: Arc<Made>,
 }
@@ -60,7 +63,7 @@ impl Source {
             Template::new(&Shape { signal, num_records, seed, start, run: None }, |_| Vec::new())
         };
         let templates = (0..num_scenes).map(scene).collect();
-        Self { inlet, signal, templates, period, made }
+        Self { inlet, signal, templates, scene: 0, period, made }
     }
 
     /// Makes requests until it is dropped.
@@ -68,30 +71,41 @@ impl Source {
     /// # Errors
     ///
     /// Fails when what was made is no telemetry.
-    pub(super) async fn run(mut self) -> Result<(), RunError> {
+    pub(super) async fn run(mut self) -> Result<Infallible, RunError> {
         let mut ticks = interval(self.period);
         // What was missed while there was no room is not made up for.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        for scene in (0..self.templates.len()).cycle() {
+        loop {
             ticks.tick().await;
-            let charge = self.admit(scene).await;
-            let batch = self.batch(scene, charge)?;
-            self.deliver(batch).await;
+            self.step().await?;
         }
+    }
+
+    /// Makes the next request, and hands it over.
+    ///
+    /// # Errors
+    ///
+    /// Fails when what was made is no telemetry.
+    pub(super) async fn step(&mut self) -> Result<(), RunError> {
+        let charge = self.admit().await;
+        let batch = self.batch(charge)?;
+        self.scene = (self.scene + 1) % self.templates.len();
+        self.deliver(batch).await;
         Ok(())
     }
 
     /// Waits for memory for the next request.
-    async fn admit(&self, scene: usize) -> Charge {
+    async fn admit(&self) -> Charge {
         loop {
-            match self.inlet.admit(self.templates[scene].size_bytes()) {
+            match self.inlet.admit(self.templates[self.scene].size_bytes()) {
                 Ok(charge) => return charge,
                 Err(pressure) => sleep(pressure.retry_after).await,
             }
         }
     }
 
-    fn batch(&mut self, scene: usize, charge: Charge) -> Result<Batch, RunError> {
+    fn batch(&mut self, charge: Charge) -> Result<Batch, RunError> {
+        let scene = self.scene;
         let now = self.inlet.now();
         let mut made = self.made.scenes.lock().unwrap_or_else(PoisonError::into_inner);
         let request = self.templates[scene].next_within(now, 1, &made[scene]);

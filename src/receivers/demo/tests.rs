@@ -11,12 +11,11 @@ use crate::telemetry::Clock;
 
 const NOW: Time = Time::from_unix_nanos(1_790_000_000_000_000_000);
 
-/// Takes batches until there are enough, then stops the receiver.
+/// Takes batches, and stops the receiver when there is one of every signal.
 struct Taker {
     signals: Vec<Signal>,
     answers: Mutex<VecDeque<Answer>>,
     taken: Mutex<Vec<Batch>>,
-    num_wanted: usize,
     stop: CancellationToken,
 }
 
@@ -29,7 +28,8 @@ impl Intake for Taker {
     async fn deliver(&self, batch: Batch) -> Answer {
         let mut taken = self.taken.lock().unwrap();
         taken.push(batch);
-        if taken.len() == self.num_wanted {
+        let has = |signal: &Signal| taken.iter().any(|batch| batch.signal() == *signal);
+        if self.signals.iter().all(has) {
             self.stop.cancel();
         }
         self.answers.lock().unwrap().pop_front().unwrap_or(Answer::DELIVERED)
@@ -38,32 +38,43 @@ impl Intake for Taker {
     fn count_refused(&self, _signal: Signal, _num_records: usize) {}
 }
 
-/// What it makes until so many batches were handed over, where answers begin with `answers`.
-async fn made(
-    settings: &str,
-    signals: &[Signal],
-    num_wanted: usize,
-    answers: impl IntoIterator<Item = Answer>,
-) -> Vec<Batch> {
-    let taker = Arc::new(Taker {
+fn taker(signals: &[Signal], answers: impl IntoIterator<Item = Answer>) -> Arc<Taker> {
+    Arc::new(Taker {
         signals: signals.to_vec(),
         answers: Mutex::new(answers.into_iter().collect()),
         taken: Mutex::default(),
-        num_wanted,
         stop: CancellationToken::new(),
-    });
+    })
+}
+
+fn demo(settings: &str) -> Box<Demo> {
     let node = Node::parse("demo", settings).unwrap();
     let config: DemoConfig = crate::config::from_node(&node, "demo").unwrap();
-    let demo = Box::new(Demo { rates: config.rate, seed: config.seed });
-    let budget = Budget::new(1 << 30, 1 << 28);
+    Box::new(Demo { rates: config.rate, seed: config.seed })
+}
+
+fn inlet(taker: &Arc<Taker>, budget: &Budget) -> Inlet {
     let (clock, _) = Clock::manual(NOW);
-    let inlet = Inlet::new(
-        Arc::clone(&taker) as Arc<dyn Intake>,
-        budget.clone(),
-        clock,
-        Listeners::default(),
-    );
-    demo.run(inlet, taker.stop.clone()).await.unwrap();
+    let intake = Arc::clone(taker) as Arc<dyn Intake>;
+    Inlet::new(intake, budget.clone(), clock, Listeners::default())
+}
+
+/// What is handed over when each source makes so many requests, in turns; answers begin with
+/// `answers`.
+async fn made(
+    settings: &str,
+    signals: &[Signal],
+    num_rounds: usize,
+    answers: impl IntoIterator<Item = Answer>,
+) -> Vec<Batch> {
+    let taker = taker(signals, answers);
+    let budget = Budget::new(1 << 30, 1 << 28);
+    let mut sources = demo(settings).sources(&inlet(&taker, &budget));
+    for _ in 0..num_rounds {
+        for source in &mut sources {
+            source.step().await.unwrap();
+        }
+    }
     let taken = std::mem::take(&mut *taker.taken.lock().unwrap());
     let size_bytes: usize = taken.iter().map(Batch::size_bytes).sum();
     assert!(budget.used_bytes() <= size_bytes && budget.used_bytes() > 0);
@@ -73,8 +84,20 @@ async fn made(
 const FAST: &str = "{rate: {logs: 100000, traces: 100000, metrics: 100000}, seed: 7}";
 
 #[tokio::test]
-async fn all_services_take_turns_in_every_signal_that_has_a_pipeline() {
-    let all = made(FAST, &Signal::ALL, 24, []).await;
+async fn every_signal_that_has_a_pipeline_is_made_until_it_is_stopped() {
+    for signals in [&Signal::ALL[..], &[Signal::Metrics], &[Signal::Logs, Signal::Traces]] {
+        let taker = taker(signals, []);
+        let budget = Budget::new(1 << 30, 1 << 28);
+        demo(FAST).run(inlet(&taker, &budget), taker.stop.clone()).await.unwrap();
+        let taken = taker.taken.lock().unwrap();
+        let made: HashSet<Signal> = taken.iter().map(Batch::signal).collect();
+        assert_eq!(made, signals.iter().copied().collect());
+    }
+}
+
+#[tokio::test]
+async fn all_services_take_turns_in_every_signal() {
+    let all = made(FAST, &Signal::ALL, 3, []).await;
     let mut services: HashMap<Signal, HashSet<String>> = HashMap::new();
     for batch in &all {
         assert_eq!(batch.num_records(), 500);
@@ -87,19 +110,17 @@ async fn all_services_take_turns_in_every_signal_that_has_a_pipeline() {
     for signal in Signal::ALL {
         assert_eq!(services[&signal].len(), 12, "{signal:?}");
     }
-    let only = made(FAST, &[Signal::Metrics], 4, []).await;
-    assert!(only.iter().all(|batch| batch.signal() == Signal::Metrics));
     let none = "{rate: {logs: 0, traces: 100000}}";
-    let traces = made(none, &[Signal::Logs, Signal::Traces], 4, []).await;
-    assert!(traces.iter().all(|batch| batch.signal() == Signal::Traces));
+    let traces = made(none, &[Signal::Logs, Signal::Traces], 1, []).await;
+    assert_eq!(traces.iter().map(Batch::signal).collect::<Vec<_>>(), [Signal::Traces]);
 }
 
 #[tokio::test]
 async fn log_records_belong_to_spans_that_were_made() {
-    let all = made(FAST, &[Signal::Logs, Signal::Traces], 12, []).await;
+    let all = made(FAST, &[Signal::Logs, Signal::Traces], 3, []).await;
     let (traces, logs): (Vec<&Batch>, Vec<&Batch>) =
         all.iter().partition(|batch| batch.signal() == Signal::Traces);
-    assert!(!traces.is_empty() && !logs.is_empty());
+    assert_eq!((traces.len(), logs.len()), (3, 3));
     let spans = traces.iter().flat_map(|batch| batch.spans().items());
     let known: HashSet<Option<TraceId>> = spans.map(|item| item.record.trace_id()).collect();
     let records = logs.iter().flat_map(|batch| batch.logs().items());
@@ -111,11 +132,11 @@ async fn log_records_belong_to_spans_that_were_made() {
 #[tokio::test]
 async fn batch_that_is_not_taken_comes_again_and_one_that_is_refused_does_not() {
     let retry = || Answer {
-        retry_after: Some(Duration::from_millis(1)),
+        retry_after: Some(Duration::ZERO),
         ..Answer::new(Outcome::Retry, "the queue is full")
     };
     let answers = [retry(), retry(), Answer::new(Outcome::Rejected, "no"), Answer::DELIVERED];
-    let all = made(FAST, &[Signal::Metrics], 5, answers).await;
+    let all = made(FAST, &[Signal::Metrics], 3, answers).await;
     let bytes: Vec<_> = all.iter().map(Batch::merged_bytes).collect();
     assert!(bytes[0] == bytes[1] && bytes[1] == bytes[2]);
     assert!(bytes[2] != bytes[3] && bytes[3] != bytes[4]);
