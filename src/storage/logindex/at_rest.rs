@@ -5,7 +5,7 @@
 //! index be read again. What is not committed is not in the folder.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -73,26 +73,37 @@ pub fn read_at_rest(directory: &Path) -> Result<AtRest, LogIndexError> {
 /// The process that holds the writer's lock of one of the indexes.
 fn writer_of(indexes: &[PathBuf]) -> Option<u32> {
     let locks = fs::read_to_string(LOCKS).ok()?;
-    let inodes: Vec<u64> = indexes
-        .iter()
-        .filter_map(|index| fs::metadata(index.join(&INDEX_WRITER_LOCK.filepath)).ok())
-        .map(|file| file.ino())
-        .collect();
-    locks.lines().find_map(|line| locker(line, &inodes))
+    let lock_of = |index: &PathBuf| fs::metadata(index.join(&INDEX_WRITER_LOCK.filepath)).ok();
+    let files: Vec<Metadata> = indexes.iter().filter_map(lock_of).collect();
+    locks.lines().filter_map(locker).find_map(|(pid, inode)| {
+        let is_it = |file: &Metadata| file.ino() == inode && may_have_open(pid, file);
+        files.iter().any(is_it).then_some(pid)
+    })
 }
 
-/// The process in a line such as `1: FLOCK  ADVISORY  WRITE 4711 fe:01:131090 0 EOF`.
+/// The process and the file's inode in a line such as
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:01:131090 0 EOF`.
 ///
-/// Devices are not compared: what the system tells of them differs where layers of folders lie over
-/// one another.
-fn locker(line: &str, inodes: &[u64]) -> Option<u32> {
+/// The device in it is of no use: what the system tells of them differs where layers of folders lie
+/// over one another.
+fn locker(line: &str) -> Option<(u32, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let &[_, "FLOCK", _, "WRITE", pid, file, ..] = fields.as_slice() else {
         return None;
     };
-    let inode: u64 = file.rsplit(':').next()?.parse().ok()?;
     // From within a container, processes outside are 0.
-    inodes.contains(&inode).then(|| pid.parse().ok()).flatten()
+    let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
+    Some((pid, file.rsplit(':').next()?.parse().ok()?))
+}
+
+/// Whether a process has a file open, or keeps from us what it has: files on different devices may
+/// have the same inode.
+fn may_have_open(pid: u32, file: &Metadata) -> bool {
+    let Ok(handles) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return true;
+    };
+    let mut opened = handles.flatten().filter_map(|handle| fs::metadata(handle.path()).ok());
+    opened.any(|opened| (opened.dev(), opened.ino()) == (file.dev(), file.ino()))
 }
 
 /// Opens the files of an index for reading only.
@@ -160,10 +171,24 @@ mod tests {
     #[test]
     fn process_that_locks_a_file_is_found() {
         let line = "1: FLOCK  ADVISORY  WRITE 4711 fe:01:131090 0 EOF";
-        assert_eq!(locker(line, &[5, 131_090]), Some(4711));
-        assert_eq!(locker(line, &[5]), None);
+        assert_eq!(locker(line), Some((4711, 131_090)));
         for other in ["", "2: POSIX  ADVISORY  WRITE 4711 fe:01:131090 0 EOF", "1: FLOCK"] {
-            assert_eq!(locker(other, &[131_090]), None, "{other}");
+            assert_eq!(locker(other), None, "{other}");
         }
+        assert_eq!(locker("1: FLOCK  ADVISORY  WRITE 0 fe:01:131090 0 EOF"), None);
+    }
+
+    #[test]
+    fn process_that_has_not_opened_a_file_does_not_lock_it() {
+        let own = std::process::id();
+        if fs::read_dir(format!("/proc/{own}/fd")).is_err() {
+            return;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let metadata = file.as_file().metadata().unwrap();
+        assert!(may_have_open(own, &metadata));
+        let path = file.into_temp_path();
+        assert!(!may_have_open(own, &metadata));
+        drop(path);
     }
 }
