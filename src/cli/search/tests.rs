@@ -1,12 +1,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::api::{Servers, Sources, serve};
@@ -70,10 +75,10 @@ fn open_index(directory: &Path) -> Arc<LogIndex> {
     Arc::new(index.unwrap())
 }
 
-/// Serves an index on a port, 0 for any that is free; gives the URL too.
-async fn serve_on(port: u16, index: &Arc<LogIndex>) -> (Servers, String) {
+/// Serves an index; gives the URL too.
+async fn serve_index(index: &Arc<LogIndex>) -> (Servers, String) {
     let mut settings = Settings::default();
-    let endpoint = Endpoint::new("127.0.0.1", port);
+    let endpoint = Endpoint::new("127.0.0.1", 0);
     settings.api = Optional::from(Some(Api { endpoint, auth: None }));
     settings.telemetry.metrics.address = Some(Endpoint::new("127.0.0.1", 0));
     let handles: [Arc<dyn std::any::Any + Send + Sync>; 1] = [Arc::clone(index) as _];
@@ -87,7 +92,7 @@ async fn records_are_shown_a_line_each() {
     let folder = tempfile::tempdir().unwrap();
     let index = open_index(folder.path());
     add(&index, ["first \x1b[31m", "second", "third"]);
-    let (servers, url) = serve_on(0, &index).await;
+    let (servers, url) = serve_index(&index).await;
     let (out, notes, outcome) = run(&["--url", &url, "--limit", "2"]).await;
     outcome.unwrap();
     assert_eq!(
@@ -105,6 +110,10 @@ async fn records_are_shown_a_line_each() {
     assert!(text.starts_with("expected a severity: trace"), "{text}");
     assert!(text.ends_with("\n  a AND severity:loud\n                 ^"), "{text}");
     servers.stop().await;
+    // Taken, but nobody listens.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap().as_socket().unwrap());
     let (.., outcome) = run(&["--url", &url]).await;
     let Err(Failure::Lost(error)) = outcome else { panic!("nobody is there") };
     assert!(error.to_string().contains("no agent answers at `http://127.0.0.1:"), "{error:#}");
@@ -116,7 +125,7 @@ async fn pages_follow_one_another_up_to_the_limit() {
     let index = open_index(folder.path());
     let bodies: Vec<String> = (0..MAX_PAGE + 500).map(|number| number.to_string()).collect();
     add(&index, bodies.iter().map(String::as_str));
-    let (servers, url) = serve_on(0, &index).await;
+    let (servers, url) = serve_index(&index).await;
     let limit = MAX_PAGE + 400;
     let line = ["--url", &url, "--limit", &limit.to_string(), "--sort", "oldest"];
     let (out, _, outcome) = run(&line).await;
@@ -187,11 +196,16 @@ async fn folder_is_read_and_left_as_it_is() {
 
 /// Output that other tasks can look at.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+struct Shared {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    written: Arc<Notify>,
+}
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        let written = self.bytes.lock().unwrap().write(bytes);
+        self.written.notify_one();
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -200,15 +214,50 @@ impl Write for Shared {
 }
 
 impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
     async fn wait_for(&self, wanted: &str) {
-        let has_it = || String::from_utf8_lossy(&self.0.lock().unwrap()).contains(wanted);
         let waiting = async {
-            while !has_it() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            while !self.text().contains(wanted) {
+                self.written.notified().await;
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
         assert!(waited.is_ok(), "{wanted}");
+    }
+}
+
+/// A port that stays while agents behind it come and go.
+struct Door {
+    url: String,
+    /// Where connections go; there are none while it is nowhere.
+    to: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let to = Arc::new(Mutex::new(None));
+        let behind = Arc::clone(&to);
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let Some(to) = *behind.lock().unwrap() else { continue };
+                tokio::spawn(async move {
+                    let mut agent = TcpStream::connect(to).await.unwrap();
+                    // It ends with either of them.
+                    let _ = copy_bidirectional(&mut client, &mut agent).await;
+                });
+            }
+        });
+        Self { url, to }
+    }
+
+    fn lead_to(&self, servers: Option<&Servers>) {
+        *self.to.lock().unwrap() = servers.and_then(Servers::api_addr);
     }
 }
 
@@ -217,9 +266,11 @@ async fn follower_shows_what_comes_in_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let index = open_index(folder.path());
     add(&index, ["wanted before", "wanted since"]);
-    let (servers, url) = serve_on(0, &index).await;
-    let port = servers.api_addr().unwrap().port();
-    let line = ["search", "wanted", "--url", &url, "--follow", "--since", "2026-11-24T15:00:01Z"];
+    let (servers, _) = serve_index(&index).await;
+    let door = Door::open().await;
+    door.lead_to(Some(&servers));
+    let line =
+        ["search", "wanted", "--url", &door.url, "--follow", "--since", "2026-11-24T15:00:01Z"];
     let arguments = Line::try_parse_from(line).unwrap().arguments;
     let (out, notes) = (Shared::default(), Shared::default());
     let (mut to_out, mut to_notes) = (out.clone(), notes.clone());
@@ -230,16 +281,18 @@ async fn follower_shows_what_comes_in_and_survives_a_restart() {
         out.wait_for("wanted since").await;
         add(&index, ["other", "wanted live"]);
         out.wait_for("wanted live").await;
+        door.lead_to(None);
         servers.stop().await;
         notes.wait_for("trying again").await;
-        let (servers, _) = serve_on(port, &index).await;
+        let (servers, _) = serve_index(&index).await;
+        door.lead_to(Some(&servers));
         notes.wait_for("connected again").await;
         add(&index, ["wanted last", "wanted too many"]);
         servers
     };
     let (outcome, servers) = tokio::join!(following, feeding);
     outcome.unwrap();
-    let out = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    let out = out.text();
     let bodies: Vec<&str> = out.lines().map(|line| line.split_once("-     ").unwrap().1).collect();
     assert_eq!(bodies, ["wanted since", "wanted live", "wanted last"]);
     servers.stop().await;
@@ -263,7 +316,7 @@ async fn search_ends_when_nobody_reads_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let index = open_index(folder.path());
     add(&index, ["x"]);
-    let (servers, url) = serve_on(0, &index).await;
+    let (servers, url) = serve_index(&index).await;
     let arguments = Line::try_parse_from(["search", "--url", &url]).unwrap().arguments;
     let mut notes = Vec::new();
     let mut output = Output { out: &mut Closed, notes: &mut notes, style: Style::Json, left: 1 };
