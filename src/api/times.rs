@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// What a time may look like.
-pub const EXPECTED: &str = "a time: RFC 3339 (`2026-11-24T15:00:00Z`), or Unix time in seconds, milliseconds or nanoseconds";
+pub const EXPECTED: &str = "a time: RFC 3339 (`2026-11-24T15:00:00Z`), or Unix time in seconds, milliseconds, microseconds or nanoseconds";
 
 /// Reads a time as Unix nanoseconds.
 ///
