@@ -2,7 +2,8 @@
 //! writer on the same rows.
 //!
 //! `corpus` tells the data. Times are CPU times of the whole process, so the index thread and merges
-//! count and other processes do not. How long searches take is measured by `.ci/long search`.
+//! count and other processes do not. How long searches of what is on
+//! disk take is measured by `.ci/long search`; those of the open tail are measured here, by the clock.
 
 #![expect(clippy::expect_used, reason = "a benchmark may stop where its data is wrong")]
 #![expect(clippy::print_stderr, reason = "a benchmark tells its figures")]
@@ -14,7 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use catchment::data::{Batch, Time, Value as View};
-use catchment::storage::logindex::{Detail, LogIndex, Settings};
+use catchment::query::{parse, search};
+use catchment::storage::logindex::{Detail, LogIndex, Order, Search, Settings, Snapshot};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -28,6 +30,9 @@ use self::corpus::{Corpus, RECORDS_PER_REQUEST, cpu_time};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const REQUESTS: usize = 256;
+
+/// The size of the open tail that is searched.
+const TAIL_BYTES: usize = 100 << 20;
 
 fn open(directory: &Path, detail: Detail) -> LogIndex {
     LogIndex::open(Settings {
@@ -191,5 +196,53 @@ fn document(
     document
 }
 
-criterion_group!(benches, indexing);
+/// The open tail after some 100 MiB, with nothing going on beside it.
+fn tail() -> Snapshot {
+    let folder = tempfile::tempdir().expect("there is room");
+    let index = open(folder.path(), Detail::Full);
+    let mut corpus = Corpus::new();
+    let mut size_bytes = 0;
+    while size_bytes < TAIL_BYTES {
+        let batch = corpus.batch();
+        size_bytes += batch.size_bytes();
+        index.try_add(&batch, Box::new(())).expect("there is room");
+    }
+    let snapshot = index.snapshot();
+    eprintln!("{} records in {} bytes of tail", corpus.num_records, size_bytes);
+    snapshot
+}
+
+fn searching_the_tail(criterion: &mut Criterion) {
+    let tail = tail();
+    let mut group = criterion.benchmark_group("logindex/tail");
+    group.sample_size(10);
+    let everything = 0..i64::MAX;
+    let start = corpus::START.cast_signed();
+    for (name, query, time) in [
+        ("word nowhere", "supercalifragilistic", everything.clone()),
+        ("rare part of numbers", "*98765*", everything.clone()),
+        ("frequent word", "session", everything.clone()),
+        ("frequent word with severity", "session severity:>=error", everything.clone()),
+        ("two frequent words nowhere in a row", "\"closed opened\"", everything.clone()),
+        ("trace", "trace_id:5b8efff798038103d269b633813fc60c", everything.clone()),
+        ("substring nowhere", "*ession\\ refus*", everything.clone()),
+        (
+            "attribute nowhere",
+            "request.id:00000000-dead-beef-0000-000000000000",
+            everything.clone(),
+        ),
+        ("number nowhere", "http.status_code:999", everything.clone()),
+        ("word in the first second", "supercalifragilistic", 0..start + 1_000_000_000),
+    ] {
+        let filter = parse(query).expect("it is a query");
+        let order = Order::NewestFirst;
+        let wanted = Search { filter, time, order, limit: 100, deadline: None };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| search(vec![tail.clone()], &wanted).expect("it is in memory").len());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, indexing, searching_the_tail);
 criterion_main!(benches);

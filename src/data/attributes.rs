@@ -50,6 +50,12 @@ impl<'a> Attributes<'a> {
         found.map(Value::read)
     }
 
+    /// The values of all attributes called `key`, in the order of the wire.
+    #[inline]
+    pub fn all(&self, key: &str) -> impl Iterator<Item = Value<'a>> {
+        self.raw().filter_map(move |pair| value_if_named(pair, key.as_bytes())).map(Value::read)
+    }
+
     /// Whether there is an attribute called `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use memchr::memchr2_iter;
 use regex::Regex;
 
 use crate::data::{SpanId, TraceId, push_double};
@@ -127,8 +128,12 @@ impl Test {
             Self::Exists => true,
             Self::Equal(wanted) => match value {
                 Operand::Text(text) => text == wanted.text,
-                Operand::Int(int) => wanted.number.as_ref().is_some_and(|n| *n == int.to_string()),
-                Operand::Double(double) => wanted.number == Some(double_form(double)),
+                // In its one form, so no other text is this number.
+                Operand::Int(int) => wanted.number.as_ref().is_some_and(|n| n.parse() == Ok(int)),
+                // Equal forms are those of equal numbers.
+                Operand::Double(double) => {
+                    wanted.value == Some(double) && wanted.number == Some(double_form(double))
+                }
             },
             Self::Between(low, high) => is_between(value, low, high),
             Self::Prefix(prefix) => with_text(value, |text| text.starts_with(prefix.as_str())),
@@ -166,8 +171,15 @@ fn with_text(value: Operand<'_>, test: impl Fn(&str) -> bool) -> bool {
 fn contains_any_case(text: &str, part: &str) -> bool {
     if text.is_ascii() {
         let (text, part) = (text.as_bytes(), part.as_bytes());
-        return part.is_empty()
-            || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+        let Some(first) = part.first() else {
+            return true;
+        };
+        let is_at = |start: usize| {
+            let there = text.get(start..start + part.len());
+            there.is_some_and(|there| there.eq_ignore_ascii_case(part))
+        };
+        let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+        return memchr2_iter(lower, upper, text).any(is_at);
     }
     text.to_lowercase().contains(part)
 }

@@ -19,6 +19,7 @@ use super::follow::{Feed, Follower};
 use super::manifest::{leave_out, list_windows, open_directory};
 use super::schema::Detail;
 use super::search::{Snapshot, Source};
+use super::tail::{BatchFacts, facts_of};
 use super::window::{Access, Opened, Window};
 use super::worker::Worker;
 use crate::data::{Batch, Time};
@@ -117,6 +118,7 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) key: WindowKey,
     pub(crate) batch: Batch,
+    pub(crate) facts: BatchFacts,
     /// Given back when the batch leaves the tail.
     _charge: Box<dyn Any + Send + Sync>,
 }
@@ -180,6 +182,7 @@ impl LogIndex {
         if batch.is_empty() {
             return Ok(());
         }
+        let facts = facts_of(batch);
         let mut state = self.shared.state();
         if state.tail_bytes >= self.shared.settings.memory_bytes {
             return Err(Full);
@@ -192,7 +195,8 @@ impl LogIndex {
         state.last_sequence += 1;
         state.tail_bytes += batch.size_bytes();
         let sequence = state.last_sequence;
-        let entry = Arc::new(Entry { sequence, key, batch: batch.clone(), _charge: charge });
+        let entry = Entry { sequence, key, batch: batch.clone(), facts, _charge: charge };
+        let entry = Arc::new(entry);
         state.feed.push(&entry, self.shared.settings.memory_bytes);
         state.tail.push_back(entry);
         drop(state);

@@ -143,7 +143,7 @@ fn text_passes(text: &str, test: &Test) -> bool {
 }
 
 fn any_passes(attributes: Attributes<'_>, name: &str, test: &Test) -> bool {
-    attributes.iter().any(|(found, value)| found == name && value_passes(value, test))
+    attributes.all(name).any(|value| value_passes(value, test))
 }
 
 fn value_passes(value: Value<'_>, test: &Test) -> bool {

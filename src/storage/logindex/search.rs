@@ -14,12 +14,11 @@ use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
 use super::plan::Planner;
 use super::record::{Envelope, Found, is_match, severity};
-use super::schema::{SEVERITY, event_time};
+use super::schema::SEVERITY;
+use super::tail;
 use super::times::SegmentTimes;
 use super::top::{Order, Top};
-use super::walk::walk;
 use super::window::Opened;
-use crate::data::LogRecord;
 
 /// Records that are read and looked at together.
 const VERIFY_STEP: usize = 1024;
@@ -106,7 +105,7 @@ impl Source {
             Kind::Window { listed, shared } => {
                 visit_window(&*open(listed, shared.as_deref())?, search, each)
             }
-            Kind::Tail(entries) => scan_tail(entries, search, |time, _, record, _| {
+            Kind::Tail(entries) => tail::visit(entries, search, |time, record| {
                 let severity = severity(record.severity_number(), record.severity_text());
                 each(Seen { time, severity });
             }),
@@ -122,8 +121,6 @@ impl Source {
     }
 
     /// The earliest and the latest time of its records, nothing if it has none.
-    ///
-    /// What is not known, as of the open tail, is taken to be anything.
     #[must_use]
     pub fn times(&self) -> Option<(i64, i64)> {
         match &self.kind {
@@ -131,7 +128,7 @@ impl Source {
                 let payload = listed.window.payload();
                 (payload.num_records > 0).then_some((payload.min_time, payload.max_time))
             }
-            Kind::Tail(entries) => (!entries.is_empty()).then_some((i64::MIN, i64::MAX)),
+            Kind::Tail(entries) => tail::times(entries),
         }
     }
 
@@ -148,7 +145,7 @@ impl Source {
                 search_window(&opened, search, &mut top)?;
                 read_all(&opened, top.finish())
             }
-            Kind::Tail(entries) => search_tail(entries, search, floor),
+            Kind::Tail(entries) => tail::search(entries, search, floor),
         }
     }
 }
@@ -298,7 +295,7 @@ fn segments_in_order<'a>(
     Ok(segments)
 }
 
-fn check(deadline: Option<Instant>) -> Result<(), LogIndexError> {
+pub(crate) fn check(deadline: Option<Instant>) -> Result<(), LogIndexError> {
     if deadline.is_some_and(|deadline| Instant::now() > deadline) {
         return Err(LogIndexError::TooSlow);
     }
@@ -319,55 +316,6 @@ fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogI
     }
     hits.sort_unstable_by_key(|(rank, _)| *rank);
     Ok(hits.into_iter().map(|(_, hit)| hit).collect())
-}
-
-fn search_tail(
-    entries: &[Arc<Entry>],
-    search: &Search,
-    floor: Option<i64>,
-) -> Result<Vec<Hit>, LogIndexError> {
-    let mut top: Top<usize> = Top::new(search.order, search.limit, floor);
-    let mut found: Vec<Found> = Vec::new();
-    scan_tail(entries, search, |time, envelope, record, chunk| {
-        if top.is_wanted(time) {
-            top.push(time, found.len());
-            let envelope = Arc::clone(envelope);
-            found.push(Found { envelope, encoded: chunk.slice_ref(record.bytes()) });
-        }
-    })?;
-    let places = top.finish();
-    let hits = places
-        .into_iter()
-        .filter_map(|(time, place)| Some(Hit { time, found: found.get(place)?.clone() }));
-    Ok(hits.collect())
-}
-
-/// Calls `each` with every record of the open tail that matches.
-fn scan_tail<'a>(
-    entries: &'a [Arc<Entry>],
-    search: &Search,
-    mut each: impl FnMut(i64, &Arc<Envelope>, LogRecord<'a>, &'a Bytes),
-) -> Result<(), LogIndexError> {
-    for entry in entries {
-        check(search.deadline)?;
-        let arrived = entry.batch.context().arrived.as_unix_nanos();
-        for chunk in entry.batch.chunks() {
-            walk(
-                chunk,
-                |envelope| Ok(Arc::new(envelope)),
-                |envelope, record| {
-                    let record = LogRecord::of_encoded(record);
-                    let known = record.time_or_observed().as_unix_nanos();
-                    let time = event_time(known, 0, arrived);
-                    if search.time.contains(&time) && is_match(record, envelope, &search.filter) {
-                        each(time, envelope, record, chunk);
-                    }
-                    Ok(())
-                },
-            )?;
-        }
-    }
-    Ok(())
 }
 
 fn visit_window(

@@ -1,5 +1,7 @@
 //! Which records are wanted first, and the best of many.
 
+use std::ops::Range;
+
 /// Which records are wanted first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
@@ -55,6 +57,17 @@ impl<T: Ord> Top<T> {
     /// Whether an item of this rank would be kept.
     pub(crate) fn is_rank_wanted(&self, rank: i64) -> bool {
         self.floor.is_none_or(|floor| rank > floor)
+    }
+
+    /// The times within `range` of which an item would be kept.
+    pub(crate) fn wanted_within(&self, range: &Range<i64>) -> Range<i64> {
+        let Some(floor) = self.floor else {
+            return range.clone();
+        };
+        match self.order {
+            Order::NewestFirst => range.start.max(floor.saturating_add(1))..range.end,
+            Order::OldestFirst => range.start..range.end.min(self.order.rank(floor)),
+        }
     }
 
     /// Keeps an item if it is wanted.

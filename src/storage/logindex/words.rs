@@ -3,6 +3,7 @@
 //! A word is a longest run of letters and digits (Unicode's), in lower case. Everything else
 //! separates words.
 
+use smallvec::SmallVec;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
 use super::filter::Row;
@@ -95,8 +96,22 @@ impl<'a> Words<'a> {
 
     /// Puts the next word in lower case into `word`.
     pub(crate) fn next_into(&mut self, word: &mut String) -> Option<WordKind> {
-        let bytes = self.text.as_bytes();
         word.clear();
+        let (run, classes) = self.next_run()?;
+        if classes & NOT_ASCII > 0 {
+            push_lower(run, word);
+            return Some(WordKind::of(word));
+        }
+        word.push_str(run);
+        if classes & UPPER > 0 {
+            word.make_ascii_lowercase();
+        }
+        Some(WordKind::of_classes(classes, word.len()))
+    }
+
+    /// The next word as it stands there, and the classes of its bytes.
+    fn next_run(&mut self) -> Option<(&'a str, u8)> {
+        let bytes = self.text.as_bytes();
         let mut at = self.at;
         loop {
             match CLASSES[usize::from(*bytes.get(at)?)] {
@@ -116,27 +131,24 @@ impl<'a> Words<'a> {
         while let Some(byte) = bytes.get(at) {
             match CLASSES[usize::from(*byte)] {
                 SEPARATOR => break,
-                NOT_ASCII => return self.finish_beyond_ascii(start, word),
+                NOT_ASCII => {
+                    let rest = self.text.get(start..)?;
+                    let end = rest.find(|char: char| !char.is_alphanumeric());
+                    let run = rest.get(..end.unwrap_or(rest.len()))?;
+                    self.at = start + run.len();
+                    return Some((run, NOT_ASCII));
+                }
                 class => classes |= class,
             }
             at += 1;
         }
         self.at = at;
-        word.push_str(self.text.get(start..at)?);
-        if classes & UPPER > 0 {
-            word.make_ascii_lowercase();
-        }
-        Some(WordKind::of_classes(classes, word.len()))
+        Some((self.text.get(start..at)?, classes))
     }
+}
 
-    fn finish_beyond_ascii(&mut self, start: usize, word: &mut String) -> Option<WordKind> {
-        let rest = self.text.get(start..)?;
-        let length = rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
-        let original = rest.get(..length)?;
-        word.extend(original.chars().flat_map(char::to_lowercase));
-        self.at = start + length;
-        Some(WordKind::of(word))
-    }
+fn push_lower(run: &str, word: &mut String) {
+    word.extend(run.chars().flat_map(char::to_lowercase));
 }
 
 /// The words of `text`.
@@ -165,23 +177,31 @@ pub(crate) fn contains_row(text: &str, row: &Row) -> bool {
     if wanted.is_empty() {
         return true;
     }
+    // What is not ASCII is in lower case already.
     let is_at = |index: usize, word: &str| {
         wanted.get(index).is_some_and(|wanted| {
             let may_go_on = row.is_open && index + 1 == row.words.len();
-            word == wanted || (may_go_on && word.starts_with(wanted.as_str()))
+            let (word, wanted) = (word.as_bytes(), wanted.as_bytes());
+            (word.len() == wanted.len() || (may_go_on && word.len() > wanted.len()))
+                && word.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
         })
     };
     let mut walk = Words::new(text);
-    let mut word = String::new();
+    let mut lower = String::new();
     // How many of `wanted` each row that is still possible has matched.
-    let mut matched: Vec<usize> = Vec::new();
-    while walk.next_into(&mut word).is_some() {
-        matched.retain_mut(|count| {
-            let is_next = is_at(*count, &word);
+    let mut matched: SmallVec<[usize; 8]> = SmallVec::new();
+    while let Some((mut word, classes)) = walk.next_run() {
+        if classes & NOT_ASCII > 0 {
+            lower.clear();
+            push_lower(word, &mut lower);
+            word = &lower;
+        }
+        matched.retain(|count| {
+            let is_next = is_at(*count, word);
             *count += 1;
             is_next
         });
-        if is_at(0, &word) {
+        if is_at(0, word) {
             matched.push(1);
         }
         if matched.contains(&wanted.len()) {
