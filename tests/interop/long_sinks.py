@@ -1,6 +1,6 @@
 """CPU time of the whole agent per record at every sink, until all is committed; `MEASURE_SECONDS` of load each.
 
-The agent has one core, the generator and the remote-write destination the other.
+Full queues hold the generator back: refusing what comes again and again would be measured, too. The agent has one core, the generator and the remote-write destination the other.
 """
 
 import os
@@ -21,15 +21,15 @@ receivers:
 connectors:
   count: {logs: {log.record.count: {attributes: [{key: service.name}, {key: severity_text, default_value: none}]}}}
 processors:
-  memory_limiter: {check_interval: 100ms, limit_mib: 512}
+  memory_limiter: {check_interval: 100ms, limit_mib: 2048}
   batch:
   deltatocumulative:
 exporters:
   nop:
-  parquet: {path: "${env:DATA_DIR}/archive", rotation: {max_age: 3s}}
-  logindex/full: {directory: "${env:DATA_DIR}/full", commit_interval: 10s}
-  logindex/lean: {directory: "${env:DATA_DIR}/lean", commit_interval: 10s, detail: lean}
-  prometheusremotewrite: {endpoint: "${env:SERVER}"}
+  parquet: {path: "${env:DATA_DIR}/archive", rotation: {max_age: 3s}, sending_queue: {queue_size: 100, block_on_overflow: true}}
+  logindex/full: {directory: "${env:DATA_DIR}/full", commit_interval: 10s, sending_queue: {queue_size: 100, block_on_overflow: true}}
+  logindex/lean: {directory: "${env:DATA_DIR}/lean", commit_interval: 10s, detail: lean, sending_queue: {queue_size: 100, block_on_overflow: true}}
+  prometheusremotewrite: {endpoint: "${env:SERVER}", sending_queue: {queue_size: 100, block_on_overflow: true}}
 service:
   pipelines:
     SIGNAL: {receivers: [otlp], processors: [memory_limiter, batch], exporters: [EXPORTERS]}

@@ -54,21 +54,13 @@ pub(super) struct ParquetExporter {
     quarantine: Quarantine,
     /// Nothing until it is started.
     archive: Arc<AsyncMutex<Option<Writer>>>,
-    waiting: Mutex<Waiting>,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 /// The archive with the memory that it takes.
 struct Writer {
     archive: Archive,
     charge: Charge,
-}
-
-/// What is left in the archive after a call.
-#[derive(Default)]
-struct Left {
-    is_due: bool,
-    has_records: bool,
-    num_lost: u64,
 }
 
 /// What waits for a commit.
@@ -83,6 +75,20 @@ struct Waiting {
     last_flush: Time,
 }
 
+impl Waiting {
+    /// Notes what a call left in the archive.
+    fn update(&mut self, archive: &Archive, num_lost: u64, now: Time) {
+        self.is_due = archive.is_commit_due();
+        self.has_records = !archive.is_empty();
+        self.num_lost += num_lost;
+        if !self.has_records && self.num_lost == 0 {
+            self.since = None;
+        } else {
+            self.since.get_or_insert(now);
+        }
+    }
+}
+
 impl ParquetExporter {
     pub(super) fn new(settings: Settings, host: &Host) -> Self {
         Self {
@@ -91,12 +97,12 @@ impl ParquetExporter {
             budget: host.budget.clone(),
             quarantine: Quarantine::new(host.data_dir.join("quarantine")),
             archive: Arc::default(),
-            waiting: Mutex::default(),
+            waiting: Arc::default(),
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     /// Works on the archive on a thread that may block; answers what is left in it.
@@ -106,9 +112,10 @@ impl ParquetExporter {
     ) -> Result<(), ExportError> {
         let mut slot = Arc::clone(&self.archive).lock_owned().await;
         let (quarantine, id) = (self.quarantine.clone(), self.settings.id.clone());
+        let (waiting, clock) = (Arc::clone(&self.waiting), self.clock.clone());
         let worked = spawn_blocking(move || {
             let Some(Writer { archive, charge }) = slot.as_mut() else {
-                return (Err(ParquetArchiveError::NotOpen), Left::default());
+                return Err(ParquetArchiveError::NotOpen);
             };
             let worked = work(archive);
             let lost = archive.take_lost();
@@ -117,21 +124,11 @@ impl ParquetExporter {
             let charged = charge.size_bytes();
             charge.grow(taken.saturating_sub(charged));
             charge.shrink(charged.saturating_sub(taken));
-            let num_lost = lost.num_records;
-            let (is_due, has_records) = (archive.is_commit_due(), !archive.is_empty());
-            (worked, Left { is_due, has_records, num_lost })
+            // While the archive is held: what two calls leave must not be told in the wrong order.
+            lock(&waiting).update(archive, lost.num_records, clock.now());
+            worked
         });
-        let (worked, left) = worked.await.map_err(retry)?;
-        let now = self.clock.now();
-        let mut waiting = self.waiting();
-        waiting.is_due = left.is_due;
-        waiting.has_records = left.has_records;
-        waiting.num_lost += left.num_lost;
-        if !left.has_records && waiting.num_lost == 0 {
-            waiting.since = None;
-        } else {
-            waiting.since.get_or_insert(now);
-        }
+        let worked = worked.await.map_err(retry)?;
         worked.map_err(retry)
     }
 }
@@ -186,6 +183,10 @@ impl Exporter for ParquetExporter {
             }
         }
     }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens the folder of the archive; the files carry an id that nobody else has.

@@ -1,5 +1,7 @@
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::exporter::{self, ParquetExporter};
 use super::*;
@@ -99,6 +101,23 @@ async fn records_are_seen_after_a_flush_and_their_memory_is_given_back() {
     let [(name, 3)] = files.as_slice() else { panic!("{files:?}") };
     assert!(name.starts_with("logs/date=2026-11-24/hour=15/node-"), "{name}");
     assert!(name.ends_with("-1.parquet"), "{name}");
+}
+
+#[tokio::test]
+async fn records_that_come_while_a_flush_ends_wait_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::manual(START);
+    let exporter = ParquetExporter::new(settings(folder.path()), &host(&clock));
+    exporter.start().await.unwrap();
+    send(&exporter, batch(3, START)).await.unwrap();
+    let mut flush = exporter.flush();
+    let is_begun = poll_fn(|context| Poll::Ready(flush.as_mut().poll(context).is_pending()));
+    assert!(is_begun.await);
+    // It gets the archive when the flush is done with it, and ends before the flush is told so.
+    send(&exporter, batch(3, START)).await.unwrap();
+    flush.await.unwrap();
+    let max_age = settings(folder.path()).max_age;
+    assert_eq!(exporter.deadline(), Some(START.saturating_add(max_age)));
 }
 
 #[tokio::test]
