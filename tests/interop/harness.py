@@ -199,6 +199,10 @@ class Agent(Process):
     def rss_mib(self):
         return proc_status(self.pid, "VmRSS") / 1024
 
+    def anonymous_mib(self):
+        """Resident memory that is not that of files, which the system takes back when it needs it."""
+        return proc_status(self.pid, "RssAnon") / 1024
+
     def search(self, query, **parameters):
         return get_json(f"{self.api}/api/v1/logs/search", query=query, **parameters)
 
