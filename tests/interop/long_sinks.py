@@ -1,6 +1,7 @@
 """CPU time of the whole agent per record at every sink, until all is committed; `MEASURE_SECONDS` of load each.
 
-Full queues hold the generator back: refusing what comes again and again would be measured, too. The agent has one core, the generator and the remote-write destination the other.
+The agent has one core, the generator and the remote-write destination the other. Full queues hold the generator back:
+refusing what comes again and again would be measured, too.
 """
 
 import os
