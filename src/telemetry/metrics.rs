@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 
 use super::process;
 use super::prometheus::{CounterNames, Page};
+use super::sizes::Sizes;
 
 /// Quantiles are taken over the last one to two of these.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -51,6 +52,8 @@ pub(super) enum Series {
     Computed(Arc<dyn Fn() -> f64 + Send + Sync>),
     /// A distribution of durations.
     Latency(Latency),
+    /// A distribution of sizes.
+    Sizes(Sizes),
 }
 
 /// A count that only grows; clones share it.
@@ -144,6 +147,16 @@ impl Metrics {
         }
     }
 
+    /// The distribution of sizes called `family` with `labels`, over buckets with inclusive upper
+    /// `bounds` that rise.
+    #[must_use]
+    pub fn sizes(&self, family: &str, labels: &[(&str, &str)], bounds: &'static [u64]) -> Sizes {
+        match self.series(family, labels, || Series::Sizes(Sizes::new(bounds))) {
+            Some(Series::Sizes(sizes)) => sizes,
+            _ => Sizes::new(bounds),
+        }
+    }
+
     /// All metrics in Prometheus' text format, counters named as the Collector's documentation
     /// lists them.
     #[must_use]
@@ -195,6 +208,7 @@ impl Series {
             Self::Counter(_) => "counter",
             Self::Gauge(_) | Self::Computed(_) => "gauge",
             Self::Latency(_) => "summary",
+            Self::Sizes(_) => "histogram",
         }
     }
 }

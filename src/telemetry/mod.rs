@@ -7,6 +7,7 @@ mod log;
 mod metrics;
 mod process;
 mod prometheus;
+mod sizes;
 mod status;
 mod throttle;
 
@@ -19,5 +20,6 @@ pub use log::{LogEncoding, LogError, LogLevel, LogSampling, LogSettings, init_lo
 pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use process::ProcessUsage;
 pub use prometheus::CounterNames;
+pub use sizes::Sizes;
 pub use status::{ComponentStatus, Phase, PipelineDescription, QueueStatus, RecentError, Status};
 pub use throttle::Throttle;

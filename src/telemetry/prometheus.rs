@@ -2,9 +2,10 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
-use super::metrics::{Labels, QUANTILES, Series};
+use super::metrics::{Labels, Latency, QUANTILES, Series};
+use super::sizes::Sizes;
 
 /// How counters are named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ const HELP: &[(&str, &str)] = &[
     ("otelcol_exporter_queue_capacity", "Capacity of the sending queue, in its sizer's unit."),
     ("otelcol_processor_incoming_items", "Records passed to the processor."),
     ("otelcol_processor_outgoing_items", "Records emitted by the processor."),
+    ("otelcol_processor_batch_batch_send_size", "Records in a batch that was sent on."),
+    ("otelcol_deltatocumulative_streams_tracked", "Series that are remembered."),
     ("otelcol_process_uptime", "Uptime of the process, in seconds."),
     ("otelcol_process_memory_rss", "Resident memory of the process, in bytes."),
     ("otelcol_process_cpu_seconds", "CPU time of the process, user and system, in seconds."),
@@ -58,17 +61,35 @@ impl Page {
                 }
                 Series::Gauge(gauge) => self.push_value(&name, labels, None, gauge.get()),
                 Series::Computed(value) => self.push_value(&name, labels, None, value()),
-                Series::Latency(latency) => {
-                    let snapshot = latency.snapshot();
-                    for (quantile, value) in QUANTILES.iter().zip(snapshot.quantiles) {
-                        self.push_value(&name, labels, Some(*quantile), value);
-                    }
-                    self.push_value(&format!("{name}_sum"), labels, None, snapshot.sum);
-                    self.push_labels(&format!("{name}_count"), labels, None);
-                    self.push_count(snapshot.count);
-                }
+                Series::Latency(latency) => self.push_latency(&name, labels, latency),
+                Series::Sizes(sizes) => self.push_sizes(&name, labels, sizes),
             }
         }
+    }
+
+    fn push_latency(&mut self, name: &str, labels: &Labels, latency: &Latency) {
+        let snapshot = latency.snapshot();
+        for (quantile, value) in QUANTILES.iter().zip(snapshot.quantiles) {
+            self.push_value(name, labels, Some(("quantile", &quantile)), value);
+        }
+        self.push_value(&format!("{name}_sum"), labels, None, snapshot.sum);
+        self.push_labels(&format!("{name}_count"), labels, None);
+        self.push_count(snapshot.count);
+    }
+
+    fn push_sizes(&mut self, name: &str, labels: &Labels, sizes: &Sizes) {
+        let snapshot = sizes.snapshot();
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in &snapshot.buckets {
+            self.push_labels(&bucket, labels, Some(("le", bound)));
+            self.push_count(*count);
+        }
+        self.push_labels(&bucket, labels, Some(("le", &"+Inf")));
+        self.push_count(snapshot.count);
+        self.push_labels(&format!("{name}_sum"), labels, None);
+        self.push_count(snapshot.sum);
+        self.push_labels(&format!("{name}_count"), labels, None);
+        self.push_count(snapshot.count);
     }
 
     /// Adds a family of one series without labels.
@@ -102,10 +123,10 @@ impl Page {
         &mut self,
         name: &str,
         labels: &[(String, String)],
-        quantile: Option<f64>,
+        extra: Option<(&str, &dyn Display)>,
         value: f64,
     ) {
-        self.push_labels(name, labels, quantile);
+        self.push_labels(name, labels, extra);
         if value.is_infinite() {
             self.text.push_str(if value > 0.0 { " +Inf\n" } else { " -Inf\n" });
             return;
@@ -113,7 +134,14 @@ impl Page {
         let _ = writeln!(self.text, " {value}");
     }
 
-    fn push_labels(&mut self, name: &str, labels: &[(String, String)], quantile: Option<f64>) {
+    /// Writes the name and labels, the last of which may be one that says which part of a family
+    /// the line is.
+    fn push_labels(
+        &mut self,
+        name: &str,
+        labels: &[(String, String)],
+        extra: Option<(&str, &dyn Display)>,
+    ) {
         self.text.push_str(name);
         let mut separator = '{';
         for (label, value) in labels {
@@ -123,8 +151,8 @@ impl Page {
             self.text.push('"');
             separator = ',';
         }
-        if let Some(quantile) = quantile {
-            let _ = write!(self.text, "{separator}quantile=\"{quantile}\"");
+        if let Some((label, value)) = extra {
+            let _ = write!(self.text, "{separator}{label}=\"{value}\"");
             separator = ',';
         }
         if separator == ',' {
@@ -181,6 +209,19 @@ otelcol_receiver_accepted_spans{receiver="otlp/\"b\\\n"} 4"#;
         let text = without_process(&metrics.to_prometheus_with(CounterNames::WithTotal));
         let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(values, ["a_total 1", "b_total 2", "c 3"]);
+    }
+
+    #[test]
+    fn sizes_are_a_histogram() {
+        let metrics = Metrics::default();
+        metrics.sizes("s", &[("processor", "p")], &[10, 20]).record(15);
+        let expected = r#"# TYPE s histogram
+s_bucket{processor="p",le="10"} 0
+s_bucket{processor="p",le="20"} 1
+s_bucket{processor="p",le="+Inf"} 1
+s_sum{processor="p"} 15
+s_count{processor="p"} 1"#;
+        assert_eq!(without_process(&metrics.to_prometheus()), expected);
     }
 
     #[test]

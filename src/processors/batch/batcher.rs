@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::component::{Acks, Flush, Outbox, ProcessError, Processor};
 use crate::data::{Batch, Context, Time};
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, Sizes};
 
 /// Sinks choose a window by arrival time; windows are whole numbers of these, so what arrived in
 /// different ones is not joined.
@@ -28,20 +28,22 @@ pub(super) struct Settings {
     pub(super) max_combinations: usize,
 }
 
-/// Counts why batches went on.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Triggers {
+/// Counts batches that went on.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
     /// There were enough records.
     pub(super) size: Counter,
     /// They had waited long enough.
     pub(super) timeout: Counter,
+    /// How many records they had.
+    pub(super) sizes: Sizes,
 }
 
 /// Joins small batches and divides large ones, without decoding them.
 #[derive(Debug)]
 pub struct Batcher {
     settings: Settings,
-    triggers: Triggers,
+    sent: Sent,
     /// What waits, in the order in which it is due. Few belong to different senders, so looking
     /// for one's is looking at all.
     waiting: VecDeque<Waiting>,
@@ -58,9 +60,21 @@ struct Waiting {
     due: Time,
 }
 
+impl Sent {
+    fn by_size(&self, num_records: usize) {
+        self.size.add(1);
+        self.sizes.record(num_records);
+    }
+
+    fn by_timeout(&self, num_records: usize) {
+        self.timeout.add(1);
+        self.sizes.record(num_records);
+    }
+}
+
 impl Batcher {
-    pub(super) fn new(settings: Settings, triggers: Triggers) -> Self {
-        Self { settings, triggers, waiting: VecDeque::new(), combinations: HashSet::new() }
+    pub(super) fn new(settings: Settings, sent: Sent) -> Self {
+        Self { settings, sent, waiting: VecDeque::new(), combinations: HashSet::new() }
     }
 
     /// Notes the combination of metadata; fails when it is one too many.
@@ -114,7 +128,7 @@ impl Batcher {
                 // The first piece; it is larger than what waited, which was too little to go on.
                 acks.push(out.hold(num_records - num_waiting));
                 num_waiting = 0;
-                self.triggers.size.add(1);
+                self.sent.by_size(num_records);
                 out.emit_held(piece, mem::take(&mut acks));
                 continue;
             }
@@ -122,7 +136,7 @@ impl Batcher {
             match timeout {
                 Some(timeout) if num_records < size => self.keep(None, piece, timeout, out),
                 _ => {
-                    self.triggers.size.add(1);
+                    self.sent.by_size(num_records);
                     out.emit(piece);
                 }
             }
@@ -152,7 +166,7 @@ impl Batcher {
     }
 
     fn let_go(&self, waiting: Waiting, out: &mut Outbox) {
-        self.triggers.timeout.add(1);
+        self.sent.by_timeout(waiting.num_records);
         out.emit_held(join(waiting.batches), waiting.acks);
     }
 }

@@ -10,11 +10,17 @@ use std::time;
 use serde::Deserialize;
 
 pub use batcher::Batcher;
-use batcher::{Settings, Triggers};
+use batcher::{Sent, Settings};
 
 use crate::component::{BuildContext, BuildError, Processor, ProcessorConfig, Sharding, Stability};
 use crate::config::Duration;
 use crate::data::Signal;
+
+/// The buckets of the Collector's histogram of batch sizes.
+const SIZE_BOUNDS: &[u64] = &[
+    10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000,
+    10_000, 20_000, 30_000, 50_000, 100_000,
+];
 
 /// Settings of `batch`.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,9 +109,14 @@ send_batch_max_size: 16384
     fn build(&self, context: &BuildContext) -> Result<Box<dyn Processor>, BuildError> {
         let id = context.id.to_string();
         let counter = |family| context.host.metrics.counter(family, &[("processor", &id)]);
-        let triggers = Triggers {
+        let sent = Sent {
             size: counter("otelcol_processor_batch_batch_size_trigger_send"),
             timeout: counter("otelcol_processor_batch_timeout_trigger_send"),
+            sizes: context.host.metrics.sizes(
+                "otelcol_processor_batch_batch_send_size",
+                &[("processor", &id)],
+                SIZE_BOUNDS,
+            ),
         };
         let settings = Settings {
             size: self.send_batch_size,
@@ -114,6 +125,6 @@ send_batch_max_size: 16384
             metadata_keys: self.metadata_keys.clone(),
             max_combinations: self.metadata_cardinality_limit,
         };
-        Ok(Box::new(Batcher::new(settings, triggers)))
+        Ok(Box::new(Batcher::new(settings, sent)))
     }
 }

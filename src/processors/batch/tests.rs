@@ -7,13 +7,17 @@ use super::*;
 use crate::component::{Answer, Emission, Flush, Outbox, Outcome, promise};
 use crate::config::{Node, from_node, render};
 use crate::data::{Batch, Context, LogsBuilder, Time, Value};
-use crate::telemetry::Ledger;
+use crate::telemetry::{Ledger, Metrics};
 
 fn read(text: &str) -> Result<BatchConfig, String> {
     from_node(&Node::parse("x.yaml", text).unwrap(), "").map_err(|errors| render(&errors))
 }
 
 fn batcher(text: &str) -> Batcher {
+    counting_batcher(text, &Metrics::default())
+}
+
+fn counting_batcher(text: &str, metrics: &Metrics) -> Batcher {
     let config = read(text).unwrap();
     let settings = Settings {
         size: config.send_batch_size,
@@ -22,7 +26,12 @@ fn batcher(text: &str) -> Batcher {
         metadata_keys: config.metadata_keys,
         max_combinations: config.metadata_cardinality_limit,
     };
-    Batcher::new(settings, Triggers::default())
+    let sent = Sent {
+        size: metrics.counter("size", &[]),
+        timeout: metrics.counter("timeout", &[]),
+        sizes: metrics.sizes("sizes", &[], &[2, 4]),
+    };
+    Batcher::new(settings, sent)
 }
 
 fn lines(bodies: impl IntoIterator<Item = i64>, context: Context) -> Batch {
@@ -74,6 +83,19 @@ fn size_is_a_trigger_and_the_largest_size_a_limit() {
     assert_eq!(batcher.deadline(), Some(millis(201)));
     assert_eq!(tick(&mut batcher, millis(201)), [[12]]);
     assert_eq!(batcher.deadline(), None);
+}
+
+#[test]
+fn sizes_and_triggers_are_counted() {
+    let metrics = Metrics::default();
+    let mut batcher = counting_batcher("{send_batch_size: 3, send_batch_max_size: 4}", &metrics);
+    process(&mut batcher, millis(0), lines(0..9, Context::default()));
+    tick(&mut batcher, millis(200));
+    let page = metrics.to_prometheus();
+    let lines = ["size 2", "timeout 1", "sizes_bucket{le=\"2\"} 1", "sizes_sum 9", "sizes_count 3"];
+    for line in lines {
+        assert!(page.lines().any(|other| other == line), "{line}: {page}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::component::{Charge, Outbox, ProcessError, Processor, RestoreError};
 use crate::data::wire::{Fields, Raw, Writer};
 use crate::data::{Batch, DataPoint, Metric, MetricData, MetricMut, Temporality, Time};
 use crate::series::{SeriesHasher, SeriesId, Total};
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, Gauge};
 
 /// How often series are looked at for being stale, as in the Collector.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -28,13 +28,15 @@ pub(super) struct Settings {
     pub(super) max_streams: usize,
 }
 
-/// Counts points by what became of them.
+/// Counts points by what became of them, and the series.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counters {
     pub(super) taken: Counter,
     pub(super) older_start: Counter,
     pub(super) out_of_order: Counter,
     pub(super) limit: Counter,
+    /// How many series there are, in all shards.
+    pub(super) streams: Gauge,
 }
 
 /// A series' total so far.
@@ -62,6 +64,8 @@ pub struct Accumulator {
     hasher: SeriesHasher,
     series: HashMap<SeriesId, Series, RandomState>,
     heap_bytes: usize,
+    /// How many series the gauge has of this shard.
+    num_shown: usize,
     next_sweep: Option<Time>,
     charge: Charge,
     written: Written,
@@ -83,6 +87,7 @@ impl Accumulator {
             hasher: SeriesHasher::default(),
             series: HashMap::default(),
             heap_bytes: 0,
+            num_shown: 0,
             next_sweep: None,
             charge,
             written: Written::default(),
@@ -167,6 +172,7 @@ impl Accumulator {
     }
 
     fn settle(&mut self, now: Time) {
+        self.show(self.series.len());
         let size_bytes = self.series.len() * SERIES_BYTES + self.heap_bytes;
         let charged = self.charge.size_bytes();
         self.charge.grow(size_bytes.saturating_sub(charged));
@@ -177,6 +183,22 @@ impl Accumulator {
                 self.next_sweep.get_or_insert(now.saturating_add(SWEEP_INTERVAL));
             }
         }
+    }
+}
+
+impl Accumulator {
+    #[expect(clippy::cast_precision_loss, reason = "fewer series than 2^52")]
+    fn show(&mut self, num_series: usize) {
+        if num_series != self.num_shown {
+            self.counters.streams.add(num_series as f64 - self.num_shown as f64);
+            self.num_shown = num_series;
+        }
+    }
+}
+
+impl Drop for Accumulator {
+    fn drop(&mut self) {
+        self.show(0);
     }
 }
 

@@ -74,6 +74,10 @@ max_streams: 1000000
             older_start: counter("delta.ErrOlderStart"),
             out_of_order: counter("delta.ErrOutOfOrder"),
             limit: counter("limit"),
+            streams: context
+                .host
+                .metrics
+                .gauge("otelcol_deltatocumulative_streams_tracked", &[("processor", &id)]),
         };
         let settings = Settings { max_stale: self.max_stale, max_streams: self.max_streams };
         let charge = context.host.budget.charge("deltatocumulative", 0);

@@ -22,9 +22,13 @@ fn read(text: &str) -> Result<DeltaToCumulativeConfig, String> {
 }
 
 fn accumulator(text: &str) -> Accumulator {
+    counting_accumulator(text, Counters::default())
+}
+
+fn counting_accumulator(text: &str, counters: Counters) -> Accumulator {
     let DeltaToCumulativeConfig { max_stale, max_streams } = read(text).unwrap();
     let charge = Budget::new(1 << 30, 0).charge("test", 0);
-    Accumulator::new(Settings { max_stale, max_streams }, Counters::default(), charge)
+    Accumulator::new(Settings { max_stale, max_streams }, counters, charge)
 }
 
 fn batch(tenant: &str, metrics: Vec<Metric>) -> Batch {
@@ -131,19 +135,25 @@ fn everything_else_of_a_metric_stays() {
 
 #[test]
 fn series_over_the_limit_are_dropped_until_others_are_stale() {
-    let mut accumulator = accumulator("{max_streams: 1, max_stale: 100s}");
+    let counters = Counters::default();
+    let mut accumulator =
+        counting_accumulator("{max_streams: 1, max_stale: 100s}", counters.clone());
     let one = |name, time| batch("", vec![sum(name, vec![point(1, time, Number::AsInt(1))])]);
     process(&mut accumulator, 0, one("a", 2));
     let (metrics, dropped) = process(&mut accumulator, 0, one("b", 2));
     assert_eq!((metrics.len(), dropped), (0, vec![("max_streams", 1)]));
     assert_eq!(accumulator.deadline(), Some(seconds(60)));
     for (now, next) in [(60, Some(120)), (120, None)] {
+        assert!((counters.streams.get() - 1.0).abs() < f64::EPSILON);
         let mut out = Outbox::new(seconds(now), None, false);
         accumulator.tick(&mut out).unwrap();
         assert_eq!(accumulator.deadline(), next.map(seconds));
     }
+    assert!(counters.streams.get().abs() < f64::EPSILON);
     let (metrics, _) = process(&mut accumulator, 130, one("b", 3));
     assert_eq!(points(&metrics[0]), [(1, 3, Number::AsInt(1))]);
+    drop(accumulator);
+    assert!(counters.streams.get().abs() < f64::EPSILON);
 }
 
 #[test]
