@@ -38,6 +38,14 @@ pub const FILES: [&str; 4] = [
      service: {pipelines: {metrics: {receivers: [otlp], exporters: [nop]}}}\n---\n",
 ];
 
+/// Queries with every kind of condition.
+pub const QUERIES: [&str; 4] = [
+    "refused \"connection reset\" AND NOT (severity:>=warn OR service:checkout)",
+    "http.status:[500 TO 599] duration_ms:>2.5 _exists_:user.id conn* *refused* /time[d]? out/",
+    "trace_id:0102030405060708090a0b0c0d0e0f10 -span_id:0102030405060708 scope:a url.path:/api/v1*",
+    "a:{1 TO 2] OR b:<=-3 OR c:\"x \\\" y\" d:true",
+];
+
 fn value(value: Value) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
 }

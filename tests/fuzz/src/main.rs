@@ -1,5 +1,6 @@
 //! Feeds mutated input to one of the targets for a while:
-//! `cargo run --manifest-path tests/fuzz/Cargo.toml -- TARGET SECONDS [SEED]`.
+//! `cargo run --manifest-path tests/fuzz/Cargo.toml -- TARGET SECONDS [SEED]`; `-- targets` lists
+//! the targets.
 //!
 //! Inputs that make a target answer as no input before did are kept and mutated further. An input
 //! on which a target panics is written to `tests/fuzz/failures/`; `-- TARGET FILE` runs it again.
@@ -9,9 +10,10 @@ mod mutate;
 mod targets;
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context, bail};
@@ -26,11 +28,16 @@ const MAX_KEPT: usize = 4096;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments == ["targets"] {
+        println!("{}", targets::names().join("\n"));
+        return Ok(());
+    }
+    let names = targets::names().join("|");
     let [target, what, rest @ ..] = &arguments[..] else {
-        bail!("usage: fuzz {} SECONDS|FILE [SEED]", targets::names());
+        bail!("usage: fuzz targets, or fuzz {names} SECONDS|FILE [SEED]");
     };
     let target = Target::from_name(target)
-        .with_context(|| format!("unknown target `{target}`, there are {}", targets::names()))?;
+        .with_context(|| format!("unknown target `{target}`, there are {names}"))?;
     let Ok(seconds) = what.parse() else {
         let input = fs::read(what).with_context(|| format!("cannot read `{what}`"))?;
         println!("answer {:#x}", target.run(&input));
@@ -38,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     };
     let seed = match rest.first() {
         Some(seed) => seed.parse().context("the seed is a number")?,
-        None => SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos().into(),
+        None => RandomState::new().hash_one(0),
     };
     fuzz(target, Duration::from_secs(seconds), seed)
 }

@@ -49,7 +49,10 @@ impl Mutator {
                 input[place] = input[place].wrapping_add(step).wrapping_sub(1);
             }
             4 => drop(input.drain(start..end)),
-            5 => insert(input, place, &input[start..end].to_vec()),
+            5 => {
+                let piece = input[start..end].to_vec();
+                insert(input, place, &piece);
+            }
             6 => insert(input, place, &varint(random)),
             7 if !self.tokens.is_empty() => {
                 insert(input, place, self.tokens[index(self.tokens.len(), random)]);

@@ -1,5 +1,5 @@
-//! What is tried: the door, the views and edits, JSON, files. The first byte of an input says
-//! which signal it is, and how.
+//! What is tried: the door, the views and edits, JSON, files, queries. The first byte of a request
+//! says which signal it is, and how it is taken in.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem::discriminant;
@@ -10,6 +10,7 @@ use catchment::codec::otlp_json;
 use catchment::components;
 use catchment::config::{self, Source};
 use catchment::data::{Batch, Context, DoorLimits, InvalidUtf8, Item, Record, Signal, Value};
+use catchment::query;
 use catchment::topology::Plan;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
@@ -65,6 +66,28 @@ const JSON_WORDS: [&str; 16] = [
     "\"asDouble\":",
 ];
 
+/// Pieces of queries.
+const QUERY_WORDS: [&str; 18] = [
+    " AND ",
+    " OR ",
+    "NOT ",
+    "(",
+    ")",
+    "\"",
+    "\\",
+    ":",
+    ">=",
+    "[1 TO 9}",
+    "*",
+    "/",
+    "severity:",
+    "a.b:",
+    "_exists_:",
+    "trace_id:",
+    "service:",
+    "\u{e9}",
+];
+
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -72,17 +95,19 @@ pub enum Target {
     Views,
     Json,
     Config,
+    Query,
 }
 
-const ALL: [(&str, Target); 4] = [
+const ALL: [(&str, Target); 5] = [
     ("door", Target::Door),
     ("views", Target::Views),
     ("json", Target::Json),
     ("config", Target::Config),
+    ("query", Target::Query),
 ];
 
-pub fn names() -> String {
-    ALL.map(|(name, _)| name).join("|")
+pub fn names() -> [&'static str; ALL.len()] {
+    ALL.map(|(name, _)| name)
 }
 
 /// A number for anything.
@@ -106,6 +131,7 @@ impl Target {
             Self::Door | Self::Views => &["\u{0}\u{0}", "\u{fffd}", "key"],
             Self::Json => &JSON_WORDS,
             Self::Config => &WORDS,
+            Self::Query => &QUERY_WORDS,
         }
     }
 
@@ -123,6 +149,7 @@ impl Target {
                     begun(first, &otlp_json::encode(&batch))
                 })
                 .collect(),
+            Self::Query => corpus::QUERIES.map(|query| query.as_bytes().to_vec()).to_vec(),
             Self::Config => corpus::FILES.map(|file| file.as_bytes().to_vec()).to_vec(),
         }
     }
@@ -139,6 +166,7 @@ impl Target {
             Self::Views => views(first, rest),
             Self::Json => json(first, rest),
             Self::Config => file(input),
+            Self::Query => search(input),
         }
     }
 }
@@ -192,6 +220,20 @@ fn num_records(signal: Signal, bytes: &[u8]) -> Option<usize> {
             num_points.sum()
         }
     })
+}
+
+/// A query is read, or refused at one of its characters.
+fn search(input: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(input);
+    match query::parse(&text) {
+        Ok(filter) => hash(("filter", magnitude(format!("{filter:?}").len()))),
+        Err(error) => {
+            assert!(error.position <= text.chars().count(), "{error:?}");
+            // Further words are of the input.
+            let words: Vec<_> = error.message.split(' ').take(2).map(str::to_owned).collect();
+            hash(("refused", words))
+        }
+    }
 }
 
 /// What comes in can be read by everybody, holds the records that were counted, and would come in
