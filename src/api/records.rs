@@ -7,7 +7,7 @@ use super::record;
 use super::search::{MAX_LIMIT, number, searched};
 use super::times;
 use crate::query;
-use crate::storage::logindex::{Hit, LogIndexError, Order, Search, Snapshot};
+use crate::storage::logindex::{Hit, LogIndexError, Order, Patience, Search, Snapshot};
 
 /// Records that are answered where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
@@ -42,7 +42,7 @@ pub enum FindError {
 /// Fails when the request is wrong or the index cannot be read.
 pub fn find(query: &str, snapshot: Snapshot) -> Result<String, FindError> {
     let mut request = RecordsRequest::read(Some(query))?;
-    request.search.deadline = None;
+    request.search.patience = Patience::default();
     Ok(request.answer(vec![snapshot])?)
 }
 
@@ -62,6 +62,11 @@ impl RecordsRequest {
         // One more tells whether there are more.
         search.limit = cursor.map_or(0, |cursor| cursor.num_shown) + limit + 1;
         Ok(Self { started, search, limit, cursor })
+    }
+
+    /// How long the answer is waited for.
+    pub(super) const fn patience(&self) -> &Patience {
+        &self.search.patience
     }
 
     /// The answer as JSON.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -16,7 +16,9 @@ use super::tail::MAX_TAILS;
 use super::times;
 use crate::net::{Body, json, with_type};
 use crate::query;
-use crate::storage::logindex::{Filter, LogIndex, LogIndexError, Order, Search, Snapshot};
+use crate::storage::logindex::{
+    Filter, LogIndex, LogIndexError, Order, Patience, Search, Snapshot,
+};
 
 /// The most records that one request is answered with, or that fields and values are counted over.
 pub(super) const MAX_LIMIT: usize = 10_000;
@@ -39,7 +41,7 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 /// Searches over log indexes.
 pub(super) struct Searcher {
     indexes: Vec<Arc<LogIndex>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Tails that may still be opened.
     pub(super) tails: Arc<Semaphore>,
 }
@@ -47,13 +49,14 @@ pub(super) struct Searcher {
 impl Searcher {
     pub(super) fn new(indexes: Vec<Arc<LogIndex>>) -> Self {
         let tails = Arc::new(Semaphore::new(MAX_TAILS));
-        Self { indexes, permits: Semaphore::const_new(MAX_SEARCHES), tails }
+        Self { indexes, permits: Arc::new(Semaphore::new(MAX_SEARCHES)), tails }
     }
 
     /// Answers `GET /api/v1/logs/search`.
     pub(super) async fn records(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
         let request = RecordsRequest::read(query)?;
-        let text = self.run(move |snapshots| request.answer(snapshots)).await?;
+        let patience = request.patience().clone();
+        let text = self.run(patience, move |snapshots| request.answer(snapshots)).await?;
         let content_type = HeaderValue::from_static("application/json");
         Ok(with_type(StatusCode::OK, content_type, Body::from(text)))
     }
@@ -69,18 +72,20 @@ impl Searcher {
         }
         let buckets = number("buckets", buckets, DEFAULT_BUCKETS, MAX_BUCKETS)?;
         let search = searched(query, start, end)?;
+        let patience = search.patience.clone();
         let run = move |snapshots| {
             let mut histogram = Histogram::new(&search, buckets);
             query::visit(snapshots, &search, |seen| histogram.count(seen.time, seen.severity))?;
             Ok(histogram.finish())
         };
-        Ok(json(StatusCode::OK, &self.run(run).await?))
+        Ok(json(StatusCode::OK, &self.run(patience, run).await?))
     }
 
     /// Answers `GET /api/v1/logs/fields`.
     pub(super) async fn fields(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
         let [query, start, end] = read(query, ["query", "start", "end"])?;
         let search = searched(query, start, end)?;
+        let patience = search.patience.clone();
         let run = move |snapshots| {
             let hits = query::search(snapshots, &search)?;
             let mut counts: HashMap<String, u64> = HashMap::new();
@@ -90,7 +95,7 @@ impl Searcher {
             let fields = most(counts, usize::MAX, |name, count| Field { name, count });
             Ok(Fields { num_records: hits.len(), fields })
         };
-        Ok(json(StatusCode::OK, &self.run(run).await?))
+        Ok(json(StatusCode::OK, &self.run(patience, run).await?))
     }
 
     /// Answers `GET /api/v1/logs/fields/{name}/values`.
@@ -102,6 +107,7 @@ impl Searcher {
         let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
         let limit = number("limit", limit, DEFAULT_VALUES, MAX_LIMIT)?;
         let search = searched(query, start, end)?;
+        let patience = search.patience.clone();
         let run = move |snapshots| {
             let hits = query::search(snapshots, &search)?;
             let mut counts: HashMap<String, u64> = HashMap::new();
@@ -111,14 +117,16 @@ impl Searcher {
             let values = most(counts, limit, |value, count| FieldValue { value, count });
             Ok(Values { field: name, num_records: hits.len(), values })
         };
-        Ok(json(StatusCode::OK, &self.run(run).await?))
+        Ok(json(StatusCode::OK, &self.run(patience, run).await?))
     }
 
-    /// Runs a search over what there is now.
+    /// Runs a search over what there is now; it ends early when the request does.
     async fn run<T: Send + 'static>(
         &self,
+        patience: Patience,
         run: impl FnOnce(Vec<Snapshot>) -> Result<T, LogIndexError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        let _guard = patience.end_on_drop();
         self.compute(|indexes| run(indexes.iter().map(|index| index.snapshot()).collect())).await
     }
 
@@ -128,9 +136,14 @@ impl Searcher {
         work: impl FnOnce(&[Arc<LogIndex>]) -> Result<T, LogIndexError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
-        let _permit = self.permits.acquire().await.map_err(closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
         let indexes = self.indexes.clone();
-        match tokio::task::spawn_blocking(move || work(&indexes)).await {
+        let work = move || {
+            // A search that nobody waits for any more counts until it ends.
+            let _permit = permit;
+            work(&indexes)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(result) => result.map_err(|error| failed(&error)),
             Err(error) => {
                 warn!(%error, "a search panicked");
@@ -164,8 +177,8 @@ pub(super) fn searched(
     if start > end {
         return Err(ApiError::parameter("start", "`start` is after `end`"));
     }
-    let deadline = Some(Instant::now() + MAX_TIME);
-    Ok(Search { filter, time: start..end, order: Order::default(), limit: MAX_LIMIT, deadline })
+    let (order, patience) = (Order::default(), Patience::of(MAX_TIME));
+    Ok(Search { filter, time: start..end, order, limit: MAX_LIMIT, patience })
 }
 
 pub(super) fn number(

@@ -49,6 +49,7 @@ impl Searcher {
         let wake = Arc::new(Notify::new());
         let notify = Arc::clone(&wake);
         let filter = search.filter.clone();
+        let _guard = search.patience.end_on_drop();
         let begin = move |indexes: &[Arc<LogIndex>]| {
             let followed = indexes.iter().map(|index| index.follow(Arc::clone(&notify)));
             let (snapshots, followers): (Vec<_>, Vec<_>) = followed.unzip();

@@ -121,8 +121,8 @@ impl Lexer {
                 self.push(position, if char == '(' { Kind::Open } else { Kind::Close });
             }
             '"' => self.phrase()?,
-            // A comparison is with a text, such as a path.
-            '/' if !self.is_compared() => self.regex()?,
+            // A value may be a path, and a comparison is with a text.
+            '/' if !is_value || (!self.is_compared() && self.is_regex()) => self.regex()?,
             '<' | '>' if is_value => self.comparison(),
             '[' | '{' if is_value => self.range()?,
             '-' if !is_value && self.begins_word(position + 1) => {
@@ -132,6 +132,19 @@ impl Lexer {
             _ => self.word(is_value)?,
         }
         Ok(true)
+    }
+
+    /// Whether the next slash ends what begins with one here.
+    fn is_regex(&self) -> bool {
+        let mut rest = self.chars.iter().skip(self.at + 1);
+        while let Some(char) = rest.next() {
+            match char {
+                '/' => return rest.next().is_none_or(|next| next.is_whitespace() || *next == ')'),
+                '\\' => drop(rest.next()),
+                _ => {}
+            }
+        }
+        false
     }
 
     fn begins_word(&self, at: usize) -> bool {

@@ -16,7 +16,7 @@ use prost::Message as _;
 use super::{parse, search, visit};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::storage::logindex::{
-    AtRest, Detail, Hit, LogIndex, Order, Search, Settings, read_at_rest,
+    AtRest, Detail, Hit, LogIndex, Order, Patience, Search, Settings, read_at_rest,
 };
 
 /// A record in the terms of this test.
@@ -54,6 +54,7 @@ enum Asked {
     Part(&'static str, &'static str),
     Regex(&'static str),
     Above(&'static str, i64),
+    Within(&'static str, f64, f64),
     Exists(&'static str),
     Trace(u8),
     Not(Box<Asked>),
@@ -173,6 +174,15 @@ impl Asked {
                 Some(Scalar::Double(double)) => double > *number as f64,
                 None => false,
             },
+            Self::Within(name, low, high) => {
+                let number = match sample.text_of(name) {
+                    Some(Scalar::Text(text)) => text.parse().ok(),
+                    Some(Scalar::Int(int)) => Some(int as f64),
+                    Some(Scalar::Double(double)) => Some(double),
+                    None => None,
+                };
+                number.is_some_and(|number: f64| *low <= number && number < *high)
+            }
             Self::Exists(name) => sample.text_of(name).is_some(),
             Self::Trace(trace) => sample.trace == *trace,
             Self::Not(of) => !of.is_true_of(sample),
@@ -200,6 +210,7 @@ impl Asked {
             Self::Part(name, part) => format!("{name}:*{part}*"),
             Self::Regex(regex) => format!("/{regex}/"),
             Self::Above(name, number) => format!("{name}:>{number}"),
+            Self::Within(name, low, high) => format!("{name}:[{low} TO {high}}}"),
             Self::Exists(name) => format!("_exists_:{name}"),
             Self::Trace(trace) if trace % 2 == 1 => {
                 format!("trace_id:{}", format!("{trace:02x}").repeat(16))
@@ -263,7 +274,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         .prop_map(|start| Asked::Prefix(start.to_owned())),
         2 => prop::sample::select(vec![
             "onn", "r", "ö", "r_", "or conn", "er: user", "onn/42", "_1007_", "345", "6af3", "c19",
-            "ea", "d/42", "89v1", "9end", "/",
+            "ea", "d/42", "89v1", "9end", "/", "00", "7", "42", "901234567891", "42_", "9",
         ])
         .prop_map(|part| Asked::Substring(part.to_owned())),
         1 => (0_i32..=24).prop_map(Asked::AtLeast),
@@ -272,10 +283,12 @@ fn asked() -> impl Strategy<Value = Asked> {
             .prop_map(|(name, text)| Asked::Text(name, text.to_owned())),
         1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Number(name, number)),
         1 => (names(), -2_i64..9).prop_map(|(name, number)| Asked::Above(name, number)),
+        1 => (names(), prop::sample::select(vec![(-1.25, 0.5), (0.5, 1e300), (-2.0, 0.0), (7.0, 7.5)]))
+            .prop_map(|(name, (low, high))| Asked::Within(name, low, high)),
         1 => names().prop_map(Asked::Exists),
         1 => (names(), prop::sample::select(vec![0.5, -1.25, 7.0, 3.5]))
             .prop_map(|(name, number)| Asked::Fraction(name, number)),
-        1 => (names(), prop::sample::select(vec!["7", "two", "0123", "a", "-1", "0", "we"]))
+        1 => (names(), prop::sample::select(vec!["7", "two", "0123", "a", "-1", "0", "-", "we"]))
             .prop_map(|(name, start)| Asked::Start(name, start)),
         1 => (names(), prop::sample::select(vec!["wo", "web", "5", "cdef01", "b"]))
             .prop_map(|(name, part)| Asked::Part(name, part)),
@@ -345,7 +358,8 @@ fn commit(index: &LogIndex) {
 
 fn find(index: &LogIndex, query: &str, time: std::ops::Range<i64>, limit: usize) -> Vec<Hit> {
     let filter = parse(query).unwrap();
-    let wanted = Search { filter, time, order: Order::NewestFirst, limit, deadline: None };
+    let wanted =
+        Search { filter, time, order: Order::NewestFirst, limit, patience: Patience::default() };
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
@@ -356,14 +370,15 @@ fn find_oldest(
     limit: usize,
 ) -> Vec<Hit> {
     let filter = parse(query).unwrap();
-    let wanted = Search { filter, time, order: Order::OldestFirst, limit, deadline: None };
+    let wanted =
+        Search { filter, time, order: Order::OldestFirst, limit, patience: Patience::default() };
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
 fn visited(index: &LogIndex, query: &str, time: std::ops::Range<i64>) -> Vec<u64> {
     let filter = parse(query).unwrap();
     let order = Order::NewestFirst;
-    let wanted = Search { filter, time, order, limit: 0, deadline: None };
+    let wanted = Search { filter, time, order, limit: 0, patience: Patience::default() };
     let mut times = Vec::new();
     visit(vec![index.snapshot()], &wanted, |seen| times.push(seen.time.cast_unsigned())).unwrap();
     times
@@ -635,7 +650,7 @@ fn damaged_window_is_left_out_and_damaged_records_are_an_error() {
         time: 0..10,
         order: Order::NewestFirst,
         limit: 1,
-        deadline: None,
+        patience: Patience::default(),
     };
     {
         let index = index(folder.path(), Detail::Full);
@@ -665,12 +680,12 @@ fn window_of_an_earlier_version_is_left_out_by_name() {
     }
     let manifest = folder.path().join("default/19700101T000000Z-0/window.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    assert!(text.contains("\"version\":2"), "{text}");
-    std::fs::write(&manifest, text.replace("\"version\":2", "\"version\":1")).unwrap();
+    assert!(text.contains("\"version\":3"), "{text}");
+    std::fs::write(&manifest, text.replace("\"version\":3", "\"version\":2")).unwrap();
     let AtRest { snapshot, left_out, .. } = read_at_rest(folder.path()).unwrap();
     assert_eq!(snapshot.into_sources().len(), 0);
     let [error] = left_out.as_slice() else { panic!("{left_out:?}") };
-    let told = format!("`{}` has version 1, which is no longer read", manifest.display());
+    let told = format!("`{}` has version 2, which is no longer read", manifest.display());
     assert_eq!(error.to_string(), told);
     let index = index(folder.path(), Detail::Full);
     add(&index, &[sample(2, "x")], 0);

@@ -57,7 +57,7 @@ fn found(exporter: &LogIndexExporter) -> usize {
         time: 0..i64::MAX,
         order: crate::storage::logindex::Order::NewestFirst,
         limit: 1000,
-        deadline: None,
+        patience: crate::storage::logindex::Patience::default(),
     };
     let sources = index.snapshot().into_sources();
     sources.iter().map(|source| source.search(&search, None).unwrap().len()).sum()

@@ -121,6 +121,16 @@ impl Wanted {
     }
 }
 
+impl Limit {
+    /// Its number; nothing where there is no limit, and no answer where it is none.
+    pub(crate) fn value(&self) -> Option<Option<f64>> {
+        match self {
+            Self::Open => Some(None),
+            Self::Included(wanted) | Self::Excluded(wanted) => wanted.value.map(Some),
+        }
+    }
+}
+
 impl Test {
     /// Whether a value passes.
     pub(crate) fn passes(&self, value: Operand<'_>) -> bool {
@@ -185,17 +195,12 @@ fn contains_any_case(text: &str, part: &str) -> bool {
 }
 
 fn is_between(value: Operand<'_>, low: &Limit, high: &Limit) -> bool {
-    let limits = [low, high].map(|limit| match limit {
-        Limit::Open => None,
-        Limit::Included(wanted) | Limit::Excluded(wanted) => Some(wanted),
-    });
-    let is_numeric = limits.iter().flatten().all(|wanted| wanted.value.is_some());
-    if !is_numeric {
+    let (Some(low_value), Some(high_value)) = (low.value(), high.value()) else {
         let Operand::Text(text) = value else {
             return false;
         };
         return is_within(text.cmp(limit_text(low)), text.cmp(limit_text(high)), low, high);
-    }
+    };
     #[expect(clippy::cast_precision_loss, reason = "limits are doubles")]
     let number = match value {
         Operand::Int(int) => Some(int as f64),
@@ -205,11 +210,10 @@ fn is_between(value: Operand<'_>, low: &Limit, high: &Limit) -> bool {
     let Some(number) = number.filter(|number| !number.is_nan()) else {
         return false;
     };
-    let order = |limit: Option<&Wanted>| {
-        let limit = limit.and_then(|wanted| wanted.value).unwrap_or(0.0);
-        number.partial_cmp(&limit).unwrap_or(std::cmp::Ordering::Equal)
+    let order = |limit: Option<f64>| {
+        number.partial_cmp(&limit.unwrap_or(0.0)).unwrap_or(std::cmp::Ordering::Equal)
     };
-    is_within(order(limits[0]), order(limits[1]), low, high)
+    is_within(order(low_value), order(high_value), low, high)
 }
 
 fn limit_text(limit: &Limit) -> &str {

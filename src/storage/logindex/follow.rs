@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::filter::Filter;
 use super::index::{Entry, Shared};
-use super::record::is_match;
+use super::record::is_own_match;
 use super::schema::event_time;
 use super::search::Hit;
 use super::walk::walk;
@@ -150,15 +150,15 @@ impl Unread {
         for chunk in entry.batch.chunks() {
             let walked = walk(
                 chunk,
-                |envelope| Ok(Arc::new(envelope)),
-                |envelope, encoded| {
+                |envelope| Ok((filter.within(&envelope), Arc::new(envelope))),
+                |(filter, envelope), encoded| {
                     number += 1;
                     if number <= *num_done {
                         return Ok(());
                     }
                     *num_done = number;
                     let record = LogRecord::of_encoded(encoded);
-                    if !is_match(record, envelope, filter) {
+                    if !is_own_match(record, filter) {
                         return Ok(());
                     }
                     let known = record.time_or_observed().as_unix_nanos();

@@ -1,10 +1,8 @@
 //! What hardly ever comes twice - numbers in bodies, ids, long values, fractions - as keys.
 //!
 //! A component of tantivy's segments of our own (extension `keys`), since an entry in a dictionary
-//! of terms costs several times the time and the bytes. A number is a key itself, as is the
-//! beginning of a hexadecimal word; of everything else a hash is, so that what is found by it has
-//! to be looked at. The file is blocks, then their
-//! list, then its end:
+//! of terms costs several times the time and the bytes; `key` says what they are. The file is blocks,
+//! then their list, then its end:
 //!
 //! ```text
 //! block    for each key, in order: its distance from the one before (from zero in a new block),
@@ -29,7 +27,6 @@ use tantivy::{
     DocId, PluginMergeContext, PluginWriter, PluginWriterContext, Segment, SegmentPlugin,
     SegmentReader, TantivyError,
 };
-use twox_hash::XxHash64;
 
 use super::schema::LogDocument;
 
@@ -44,87 +41,6 @@ const BLOCK_BYTES: usize = 2048;
 
 /// Bytes of a block in the list.
 const LISTED_BYTES: usize = 12;
-
-/// Of a longer number only so many digits are in its key.
-const MAX_DIGITS: usize = 16;
-
-/// So many hexadecimal digits of a word are in its key, before eight bits of a hash.
-const HEX_DIGITS: usize = 8;
-
-/// Where the kind of a key begins.
-const KIND_SHIFT: u32 = 60;
-
-/// Where the number of digits begins.
-const DIGITS_SHIFT: u32 = 54;
-
-/// So much of a hash is kept: among a million records, one in a million of those that are found
-/// has something else.
-const HASH_MASK: u64 = (1 << 40) - 1;
-
-/// What a key stands for that is not a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    TraceId = 1,
-    SpanId = 2,
-    Attribute = 3,
-    Hex = 4,
-}
-
-impl Kind {
-    /// The key of something of this kind; others may have it too.
-    pub(crate) fn key(self, bytes: &[u8]) -> u64 {
-        ((self as u64) << KIND_SHIFT) | (XxHash64::oneshot(0, bytes) & HASH_MASK)
-    }
-}
-
-/// The key of a word of digits; whether no other word has it.
-pub(crate) fn number_key(digits: &str) -> (u64, bool) {
-    let is_whole = digits.len() <= MAX_DIGITS;
-    let known = digits.bytes().take(MAX_DIGITS);
-    let value = known.fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-    // Of one length, numbers are in order.
-    let num_digits = digits.len().min(MAX_DIGITS + 1) as u64;
-    ((num_digits << DIGITS_SHIFT) | value, is_whole)
-}
-
-/// The key of a word of hexadecimal digits, of which the first are in it; others may have it too.
-pub(crate) fn hex_key(word: &str) -> u64 {
-    *hex_keys(word).start() | (XxHash64::oneshot(0, word.as_bytes()) & 0xff)
-}
-
-/// The keys of words of hexadecimal digits that begin with `start`; whether of no others.
-pub(crate) fn hex_prefix_keys(start: &str) -> (RangeInclusive<u64>, bool) {
-    (hex_keys(start), start.len() <= HEX_DIGITS)
-}
-
-/// Whatever the hash of the whole word is.
-fn hex_keys(start: &str) -> RangeInclusive<u64> {
-    let known = start.chars().take(HEX_DIGITS);
-    let value =
-        known.fold(0, |value, char| (value << 4) | u64::from(char.to_digit(16).unwrap_or(0)));
-    let num_open = 4 * HEX_DIGITS.saturating_sub(start.len()) + 8;
-    let first = ((Kind::Hex as u64) << KIND_SHIFT) | (value << num_open);
-    first..=first | ((1 << num_open) - 1)
-}
-
-/// The keys of all words of digits that begin with `digits`.
-pub(crate) fn prefix_keys(digits: &str) -> Vec<RangeInclusive<u64>> {
-    let (first, is_whole) = number_key(digits);
-    if !is_whole {
-        return vec![first..=first];
-    }
-    let value = first & ((1 << DIGITS_SHIFT) - 1);
-    let mut ranges = Vec::new();
-    let mut scale = 1;
-    for num_digits in digits.len()..=MAX_DIGITS + 1 {
-        let start = ((num_digits as u64) << DIGITS_SHIFT) | (value * scale);
-        ranges.push(start..=start + scale - 1);
-        if num_digits < MAX_DIGITS {
-            scale *= 10;
-        }
-    }
-    ranges
-}
 
 /// Makes tantivy write and merge the keys with its segments.
 pub(crate) struct KeysPlugin;
@@ -307,17 +223,17 @@ impl Keys {
         Ok(Self { blocks, list })
     }
 
-    /// Calls `each` with the records that have a key of `range`, for each key in order.
+    /// Calls `each` with every key of `range`, in order, and the records that have it.
     pub(crate) fn find(
         &self,
         range: &RangeInclusive<u64>,
-        mut each: impl FnMut(&[DocId]) -> io::Result<()>,
+        mut each: impl FnMut(u64, &[DocId]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut cursor = self.cursor(self.block_of(*range.start())?)?;
         cursor.advance()?;
         while let Some(key) = cursor.key.filter(|key| key <= range.end()) {
             if range.contains(&key) {
-                each(&cursor.docs)?;
+                each(key, &cursor.docs)?;
             }
             cursor.advance()?;
         }
@@ -444,44 +360,6 @@ fn damaged() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_keys_in_order_that_tell_them_apart() {
-        let key = |digits: &str| number_key(digits).0;
-        assert!(key("7") < key("007") && key("007") < key("010"));
-        assert_ne!(key("7"), key("07"));
-        assert!(number_key("1234567890123456").1);
-        assert!(!number_key("12345678901234567").1);
-        assert_eq!(key("12345678901234567"), key("123456789012345699"));
-        assert!(key(&"9".repeat(200)) < Kind::TraceId.key(b"x"));
-    }
-
-    #[test]
-    fn prefix_covers_the_numbers_that_begin_so() {
-        for prefix in ["1", "10", "007", "1234567890123456", "12345678901234567"] {
-            let ranges = prefix_keys(prefix);
-            let covers =
-                |digits: &str| ranges.iter().any(|range| range.contains(&number_key(digits).0));
-            for end in ["", "0", "9", "00", "512", "0000000000000000000"] {
-                assert!(covers(&format!("{prefix}{end}")), "{prefix} {end}");
-            }
-            assert!(!covers("2") && !covers("11") && !covers("0071") || prefix != "10");
-            assert!(!covers("2345"));
-        }
-    }
-
-    #[test]
-    fn keys_of_hexadecimal_words_are_in_the_order_of_their_beginnings() {
-        let word = "6af3b2c19d";
-        for length in 1..=word.len() {
-            let (range, is_exact) = hex_prefix_keys(&word[..length]);
-            assert!(length > 8 || range.contains(&hex_key(word)), "{length}");
-            assert_eq!(range.contains(&hex_key("6af3b2c29d")), length < 8, "{length}");
-            assert_eq!(is_exact, length <= 8);
-        }
-        assert!(hex_prefix_keys("6af3b2c19").0.contains(&hex_key(word)));
-        assert!(hex_prefix_keys("0").0.start() > &Kind::Attribute.key(b"x"));
-    }
 
     #[test]
     fn varints_are_read_as_they_were_written() {

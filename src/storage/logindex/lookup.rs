@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use tantivy::index::SegmentId;
 use tantivy::query::{
@@ -13,19 +12,24 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet as _, Score, SegmentReader};
 
-use super::error::LogIndexError;
 use super::keys::Keys;
+use super::patience::Patience;
 
-/// After so many terms or keys the deadline is looked at.
-const DEADLINE_STEP: u32 = 4096;
+/// After so many terms or keys it is seen whether to give up.
+const PATIENCE_STEP: u32 = 4096;
 
 /// Finds the records that have a key of some ranges.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct KeysQuery {
     pub(crate) ranges: Vec<RangeInclusive<u64>>,
+    /// A test of the keys, if not all are wanted.
+    pub(crate) test: Option<KeyTest>,
     /// When looking for them is given up.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) patience: Patience,
 }
+
+/// Tells of a key whether it passes.
+pub(crate) type KeyTest = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// Tells of a part of a term whether the term passes.
 pub(crate) type TermTest = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
@@ -39,7 +43,13 @@ pub(crate) struct TermsQuery {
     /// A test of what follows in a term.
     pub(crate) test: TermTest,
     /// When looking for them is given up.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) patience: Patience,
+}
+
+impl fmt::Debug for KeysQuery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeysQuery").field("ranges", &self.ranges).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for TermsQuery {
@@ -68,11 +78,14 @@ trait Lookup: Send + Sync + 'static {
 impl Lookup for KeysQuery {
     fn find(&self, reader: &SegmentReader) -> tantivy::Result<BitSet> {
         let mut found = BitSet::with_max_value(reader.max_doc());
-        let mut pace = Pace::new(self.deadline);
+        let mut pace = Pace::new(&self.patience);
         let keys = Keys::open(reader)?;
         for range in &self.ranges {
-            keys.find(range, |docs| {
+            keys.find(range, |key, docs| {
                 pace.step()?;
+                if self.test.as_ref().is_some_and(|test| !test(key)) {
+                    return Ok(());
+                }
                 for doc in docs {
                     if *doc >= reader.max_doc() {
                         let what = "a file of keys names records that are not there";
@@ -92,7 +105,7 @@ impl Lookup for TermsQuery {
         let mut found = BitSet::with_max_value(reader.max_doc());
         let index = reader.inverted_index(self.field)?;
         let mut terms = index.terms().range().ge(&self.prefix).into_stream()?;
-        let mut pace = Pace::new(self.deadline);
+        let mut pace = Pace::new(&self.patience);
         while terms.advance() {
             pace.step()?;
             let Some(rest) = terms.key().strip_prefix(self.prefix.as_slice()) else {
@@ -114,27 +127,24 @@ impl Lookup for TermsQuery {
     }
 }
 
-/// Looks at the deadline every so often.
-struct Pace {
-    deadline: Option<Instant>,
+/// Looks every so often whether to give up.
+struct Pace<'a> {
+    patience: &'a Patience,
     num_steps: u32,
 }
 
-impl Pace {
-    const fn new(deadline: Option<Instant>) -> Self {
-        Self { deadline, num_steps: 0 }
+impl<'a> Pace<'a> {
+    const fn new(patience: &'a Patience) -> Self {
+        Self { patience, num_steps: 0 }
     }
 
     fn step(&mut self) -> io::Result<()> {
         self.num_steps += 1;
-        if self.num_steps < DEADLINE_STEP {
+        if self.num_steps < PATIENCE_STEP {
             return Ok(());
         }
         self.num_steps = 0;
-        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(io::Error::other(LogIndexError::TooSlow));
-        }
-        Ok(())
+        self.patience.check().map_err(io::Error::other)
     }
 }
 
@@ -176,28 +186,31 @@ mod tests {
     use tantivy::{Index, TantivyDocument};
 
     use super::*;
+    use crate::storage::logindex::LogIndexError;
 
     #[test]
-    fn looking_through_terms_ends_at_the_deadline() {
+    fn looking_through_terms_ends_when_nobody_waits() {
         let mut schema = Schema::builder();
         let field = schema.add_bytes_field("field", BytesOptions::default().set_indexed());
         let index = Index::create_in_ram(schema.build());
         let mut writer = index.writer_with_num_threads(1, 15_000_000).unwrap();
-        for number in 0..DEADLINE_STEP {
+        for number in 0..PATIENCE_STEP {
             let mut document = TantivyDocument::default();
             document.add_bytes(field, &number.to_be_bytes());
             writer.add_document(document).unwrap();
         }
         writer.commit().unwrap();
         let searcher = index.reader().unwrap().searcher();
-        let find = |deadline| {
+        let find = |patience| {
             let query =
-                TermsQuery { field, prefix: Vec::new(), test: Arc::new(|_| true), deadline };
+                TermsQuery { field, prefix: Vec::new(), test: Arc::new(|_| true), patience };
             let weight = query.weight(EnableScoring::disabled_from_searcher(&searcher)).unwrap();
             weight.count(searcher.segment_reader(0))
         };
-        assert_eq!(find(None).unwrap(), DEADLINE_STEP);
-        let error = find(Some(Instant::now())).unwrap_err();
+        assert_eq!(find(Patience::default()).unwrap(), PATIENCE_STEP);
+        let patience = Patience::default();
+        drop(patience.end_on_drop());
+        let error = find(patience).unwrap_err();
         let error = LogIndexError::index("search", std::path::Path::new("x"))(error);
         assert!(matches!(error, LogIndexError::TooSlow), "{error}");
     }

@@ -4,17 +4,22 @@
 //! stored document is the record's own OTLP bytes. What is not committed yet is scanned.
 
 mod at_rest;
+mod block;
 mod envelopes;
 mod error;
 mod filter;
 mod follow;
 mod index;
+mod key;
 mod keys;
 mod lookup;
 mod manifest;
+mod parts;
+mod patience;
 mod plan;
 mod record;
 mod required;
+mod scan;
 mod schema;
 mod search;
 mod sieve;
@@ -33,6 +38,7 @@ pub use error::LogIndexError;
 pub use filter::{FieldName, Filter, Limit, Row, Test, Wanted};
 pub use follow::{Followed, Follower, Unread};
 pub use index::{Committed, Full, LogIndex, Settings};
+pub use patience::Patience;
 pub use record::{Envelope, Found, is_match, severity};
 pub use schema::Detail;
 pub use search::{Hit, Search, Seen, Snapshot, Source};

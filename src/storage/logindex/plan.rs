@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Instant;
 
 use memchr::memmem::Finder;
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
@@ -11,11 +10,15 @@ use tantivy::{Searcher, Term};
 
 use super::envelopes::EnvelopeList;
 use super::filter::{FieldName, Filter, Operand, Row, Test, Wanted};
-use super::keys::{Kind, hex_key, hex_prefix_keys, number_key, prefix_keys};
-use super::lookup::{KeysQuery, TermsQuery};
+use super::key::{
+    Kind, fraction_key, fraction_keys, hex_key, hex_prefix_keys, keys_of_numbers, number_key,
+    number_test, prefix_keys, text_key, text_keys,
+};
+use super::lookup::{KeyTest, KeysQuery, TermsQuery};
+use super::patience::Patience;
 use super::required::required_parts;
 use super::schema::{
-    CUT_WORD, Detail, Fields, HEX_WORD, NUMBER_MARK, OTHER_MARK, TEXT_MARK, attribute_key,
+    CUT_WORD, Detail, FRACTION_MARK, Fields, HEX_WORD, LONG_MARK, NUMBER_MARK, TEXT_MARK,
     is_indexed, is_number_term, is_term, push_term,
 };
 use super::words::{MAX_WORD_BYTES, WordKind, is_hex, is_number, term_of, words};
@@ -60,7 +63,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) detail: Detail,
     pub(crate) envelopes: &'a EnvelopeList,
     /// When looking up is given up.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) patience: &'a Patience,
 }
 
 impl Planner<'_> {
@@ -101,8 +104,14 @@ impl Planner<'_> {
     }
 
     fn keys(&self, ranges: Vec<RangeInclusive<u64>>) -> Plan {
+        self.keys_that_pass(ranges, None)
+    }
+
+    fn keys_that_pass(&self, ranges: Vec<RangeInclusive<u64>>, test: Option<KeyTest>) -> Plan {
         match self.detail {
-            Detail::Full => Plan::exact(KeysQuery { ranges, deadline: self.deadline }),
+            Detail::Full => {
+                Plan::exact(KeysQuery { ranges, test, patience: self.patience.clone() })
+            }
             Detail::Lean => Plan::SCAN,
         }
     }
@@ -198,9 +207,6 @@ impl Planner<'_> {
 
     /// Bodies with a word that ends with `piece`, or has it anywhere.
     fn end_of_word(&self, piece: &str, is_anywhere: bool) -> Plan {
-        if is_number(piece) {
-            return Plan::SCAN;
-        }
         let finder = Finder::new(piece).into_owned();
         let terms = self.terms(self.fields.body, Vec::new(), move |word| {
             let is_end = || word.ends_with(finder.needle());
@@ -209,6 +215,12 @@ impl Planner<'_> {
         let mut plans = vec![terms, self.marked(CUT_WORD)];
         if is_hex(piece) {
             plans.push(self.marked(HEX_WORD));
+        }
+        if is_number(piece) {
+            let test: KeyTest = Arc::new(number_test(piece, !is_anywhere));
+            let keys = self.keys_that_pass(vec![keys_of_numbers(piece.len())], Some(test));
+            // Of long numbers not all digits are known.
+            plans.push(Plan { is_exact: false, ..keys });
         }
         any_of(plans)
     }
@@ -222,17 +234,62 @@ impl Planner<'_> {
             let number = wanted.number.as_ref().map(|form| self.number(name, form, wanted));
             return any_of(number.into_iter().chain([self.text(name, wanted)]));
         }
-        let with_mark = |mark| attribute_term(name, mark, &[]);
-        let (of_texts, of_numbers) = (test.clone(), test.clone());
-        let texts = self.terms(self.fields.attribute, with_mark(TEXT_MARK), move |text| {
-            str::from_utf8(text).is_ok_and(|text| of_texts.passes(Operand::Text(text)))
-        });
-        let numbers = self.terms(self.fields.attribute, with_mark(NUMBER_MARK), move |form| {
-            number_of(form).is_some_and(|number| of_numbers.passes(number))
-        });
-        let others = self.others(name);
-        let is_exact = others.is_exact || matches!(test, Test::Exists);
-        any_of([texts, numbers, Plan { is_exact, ..others }])
+        any_of([
+            self.texts(name, test),
+            self.numbers(name, test),
+            self.long_texts(name, test),
+            self.fractions(name, test),
+        ])
+    }
+
+    /// Texts that are terms.
+    fn texts(&self, name: &str, test: &Test) -> Plan {
+        if let Test::Prefix(start) = test {
+            let prefix = attribute_term(name, TEXT_MARK, start.as_bytes());
+            return self.terms(self.fields.attribute, prefix, |_| true);
+        }
+        let (prefix, test) = (attribute_term(name, TEXT_MARK, &[]), test.clone());
+        self.terms(self.fields.attribute, prefix, move |text| {
+            str::from_utf8(text).is_ok_and(|text| test.passes(Operand::Text(text)))
+        })
+    }
+
+    /// Texts that are not terms.
+    fn long_texts(&self, name: &str, test: &Test) -> Plan {
+        match (test, self.detail) {
+            (Test::Prefix(start), Detail::Full) => {
+                let keys = self.keys(vec![text_keys(name, start)]);
+                Plan { is_exact: false, ..keys }
+            }
+            _ => self.marked_attribute(name, LONG_MARK, test),
+        }
+    }
+
+    /// Numbers that are terms.
+    fn numbers(&self, name: &str, test: &Test) -> Plan {
+        if let Test::Prefix(start) = test {
+            let prefix = attribute_term(name, NUMBER_MARK, start.as_bytes());
+            return self.terms(self.fields.attribute, prefix, |_| true);
+        }
+        let (prefix, test) = (attribute_term(name, NUMBER_MARK, &[]), test.clone());
+        self.terms(self.fields.attribute, prefix, move |form| {
+            number_of(form).is_some_and(|number| test.passes(number))
+        })
+    }
+
+    /// Numbers that are not terms.
+    fn fractions(&self, name: &str, test: &Test) -> Plan {
+        if let (Test::Between(low, high), Detail::Full) = (test, self.detail) {
+            return match (low.value(), high.value()) {
+                (Some(low), Some(high)) => {
+                    let keys = self.keys(vec![fraction_keys(name, low, high)]);
+                    Plan { is_exact: false, ..keys }
+                }
+                // Texts are compared.
+                _ => Plan::NOTHING,
+            };
+        }
+        self.marked_attribute(name, FRACTION_MARK, test)
     }
 
     fn text(&self, name: &str, wanted: &Wanted) -> Plan {
@@ -240,7 +297,10 @@ impl Planner<'_> {
         if is_term(&wanted.text) {
             return self.term(self.fields.attribute, &attribute_term(name, TEXT_MARK, text));
         }
-        self.other(name, TEXT_MARK, text)
+        match self.detail {
+            Detail::Full => self.key(text_key(name, &wanted.text)),
+            Detail::Lean => self.marked_attribute(name, LONG_MARK, &Test::Equal(wanted.clone())),
+        }
     }
 
     fn number(&self, name: &str, form: &str, wanted: &Wanted) -> Plan {
@@ -248,22 +308,20 @@ impl Planner<'_> {
             let term = attribute_term(name, NUMBER_MARK, form.as_bytes());
             return self.term(self.fields.attribute, &term);
         }
-        let value = wanted.value.unwrap_or_default();
-        self.other(name, NUMBER_MARK, &value.to_le_bytes())
-    }
-
-    /// A value that is not a term.
-    fn other(&self, name: &str, mark: u8, value: &[u8]) -> Plan {
         match self.detail {
-            Detail::Full => self.key(attribute_key(name, mark, value)),
-            Detail::Lean => self.others(name),
+            Detail::Full => self.key(fraction_key(name, wanted.value.unwrap_or_default())),
+            Detail::Lean => {
+                self.marked_attribute(name, FRACTION_MARK, &Test::Equal(wanted.clone()))
+            }
         }
     }
 
-    /// Records with any value of an attribute that is not a term.
-    fn others(&self, name: &str) -> Plan {
-        let plan = self.term(self.fields.attribute, &attribute_term(name, OTHER_MARK, &[]));
-        Plan { is_exact: matches!(plan.query, Found::Nothing), ..plan }
+    /// Records with any value of an attribute that has only a mark as a term: some of those for
+    /// which `test` is true.
+    fn marked_attribute(&self, name: &str, mark: u8, test: &Test) -> Plan {
+        let plan = self.term(self.fields.attribute, &attribute_term(name, mark, &[]));
+        let is_exact = matches!(test, Test::Exists) || matches!(plan.query, Found::Nothing);
+        Plan { is_exact, ..plan }
     }
 
     fn terms(
@@ -272,8 +330,8 @@ impl Planner<'_> {
         prefix: Vec<u8>,
         test: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
     ) -> Plan {
-        let (test, deadline) = (Arc::new(test), self.deadline);
-        Plan::exact(TermsQuery { field, prefix, test, deadline })
+        let (test, patience) = (Arc::new(test), self.patience.clone());
+        Plan::exact(TermsQuery { field, prefix, test, patience })
     }
 
     /// Records that have a term; nothing where no record of the window has it.

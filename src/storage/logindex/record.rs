@@ -74,21 +74,44 @@ impl Found {
     }
 }
 
+impl Filter {
+    /// What is left to be true of records themselves, given what they share.
+    pub(crate) fn within(&self, envelope: &Envelope) -> Self {
+        let known = |is_true| if is_true { Self::All } else { Self::Not(Box::new(Self::All)) };
+        let each = |of: &[Self]| of.iter().map(|filter| filter.within(envelope)).collect();
+        match self {
+            Self::And(of) => Self::And(each(of)),
+            Self::Or(of) => Self::Or(each(of)),
+            Self::Not(of) => Self::Not(Box::new(of.within(envelope))),
+            Self::Field(FieldName::Scope, test) => known(envelope.scope_passes(test)),
+            Self::Field(FieldName::Attribute(name), test) if envelope.passes(name, test) => {
+                Self::All
+            }
+            other => other.clone(),
+        }
+    }
+}
+
 /// Whether `filter` is true of a record.
 #[must_use]
 pub fn is_match(record: LogRecord<'_>, envelope: &Envelope, filter: &Filter) -> bool {
+    is_own_match(record, &filter.within(envelope))
+}
+
+/// Whether a filter is true of a record that speaks of nothing else, as [`Filter::within`] makes it.
+pub(crate) fn is_own_match(record: LogRecord<'_>, filter: &Filter) -> bool {
     match filter {
         Filter::All => true,
-        Filter::And(of) => of.iter().all(|filter| is_match(record, envelope, filter)),
-        Filter::Or(of) => of.iter().any(|filter| is_match(record, envelope, filter)),
-        Filter::Not(of) => !is_match(record, envelope, of),
+        Filter::And(of) => of.iter().all(|filter| is_own_match(record, filter)),
+        Filter::Or(of) => of.iter().any(|filter| is_own_match(record, filter)),
+        Filter::Not(of) => !is_own_match(record, of),
         Filter::Row(row) => contains_row(&record.body().to_text(), row),
         Filter::Severity(range) => {
             range.contains(&severity(record.severity_number(), record.severity_text()))
         }
         Filter::TraceId(id) => record.trace_id() == Some(*id),
         Filter::SpanId(id) => record.span_id() == Some(*id),
-        Filter::Field(name, test) => field_passes(record, envelope, name, test),
+        Filter::Field(name, test) => field_passes(record, name, test),
     }
 }
 
@@ -117,14 +140,15 @@ pub fn severity(number: i32, text: &str) -> u8 {
     NAMES.iter().find(|(name, _)| begins(name)).map_or(0, |(_, number)| *number)
 }
 
-fn field_passes(record: LogRecord<'_>, envelope: &Envelope, name: &FieldName, test: &Test) -> bool {
+fn field_passes(record: LogRecord<'_>, name: &FieldName, test: &Test) -> bool {
     match name {
         FieldName::Body => match record.body() {
             Value::Empty => false,
             body => value_passes(body, test),
         },
         FieldName::SeverityText => text_passes(record.severity_text(), test),
-        FieldName::Scope => envelope.scope_passes(test),
+        // It is shared.
+        FieldName::Scope => false,
         FieldName::TraceId => {
             record.trace_id().is_some_and(|id| text_passes(&id.to_string(), test))
         }
@@ -132,7 +156,6 @@ fn field_passes(record: LogRecord<'_>, envelope: &Envelope, name: &FieldName, te
         FieldName::Attribute(name) => {
             any_passes(record.attributes(), name, test)
                 || (name == "event_name" && text_passes(record.event_name(), test))
-                || envelope.passes(name, test)
         }
     }
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
@@ -16,7 +15,8 @@ use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
 use tantivy::{Index, IndexBuilder, IndexSettings};
 
 use super::filter::double_form;
-use super::keys::{KeysPlugin, Kind, hex_key, number_key};
+use super::key::{Kind, fraction_key, hex_key, number_key, text_key};
+use super::keys::KeysPlugin;
 use super::record::severity;
 use super::stored::RecordsPlugin;
 use super::words::{CutWords, WordKind, Words, term_of};
@@ -35,8 +35,11 @@ pub(crate) const TEXT_MARK: u8 = 0;
 /// Stands between the name of an attribute and its number.
 pub(crate) const NUMBER_MARK: u8 = 1;
 
-/// Stands behind the name of an attribute whose value is not a term.
-pub(crate) const OTHER_MARK: u8 = 2;
+/// Stands behind the name of an attribute whose text is not a term.
+pub(crate) const LONG_MARK: u8 = 2;
+
+/// Stands behind the name of an attribute whose number is not a term.
+pub(crate) const FRACTION_MARK: u8 = 3;
 
 /// The term of a body that has a word which is cut; no word is so.
 pub(crate) const CUT_WORD: &str = "\u{1}";
@@ -160,7 +163,7 @@ pub(crate) fn is_number_term(form: &str) -> bool {
 }
 
 fn has_no_mark(text: &str) -> bool {
-    text.bytes().all(|byte| byte > OTHER_MARK)
+    text.bytes().all(|byte| byte > FRACTION_MARK)
 }
 
 /// Appends the term of an attribute's value.
@@ -168,15 +171,6 @@ pub(crate) fn push_term(name: &str, mark: u8, value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(name.as_bytes());
     to.push(mark);
     to.extend_from_slice(value);
-}
-
-/// The key of an attribute's value that is not a term.
-pub(crate) fn attribute_key(name: &str, mark: u8, value: &[u8]) -> u64 {
-    let mut bytes = SmallVec::<[u8; 256]>::new();
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.push(mark);
-    bytes.extend_from_slice(value);
-    Kind::Attribute.key(&bytes)
 }
 
 /// One record as tantivy takes it; what it consists of is used again for the next.
@@ -352,13 +346,13 @@ impl Draft {
         match value {
             Any::Int(int) => self.push_term(name, NUMBER_MARK, int.to_string().as_bytes()),
             // Seen without writing it down, which costs more than all else here.
-            Any::Double(double) if double.trunc() != double => self.push_double(name, double),
+            Any::Double(double) if double.trunc() != double => self.push_fraction(name, double),
             Any::Double(double) => {
                 let form = double_form(double);
                 if is_number_term(&form) {
                     self.push_term(name, NUMBER_MARK, form.as_bytes());
                 } else {
-                    self.push_double(name, double);
+                    self.push_fraction(name, double);
                 }
             }
             _ => {
@@ -366,25 +360,21 @@ impl Draft {
                 if is_term(&text) {
                     self.push_term(name, TEXT_MARK, text.as_bytes());
                 } else {
-                    self.push_other(name, TEXT_MARK, text.as_bytes());
+                    self.push_term(name, LONG_MARK, &[]);
+                    self.push_key(text_key(name, &text));
                 }
             }
         }
     }
 
-    fn push_double(&mut self, name: &str, double: f64) {
-        self.push_other(name, NUMBER_MARK, &double.to_le_bytes());
+    fn push_fraction(&mut self, name: &str, double: f64) {
+        self.push_term(name, FRACTION_MARK, &[]);
+        self.push_key(fraction_key(name, double));
     }
 
     fn push_term(&mut self, name: &str, mark: u8, value: &[u8]) {
         push_term(name, mark, value, &mut self.terms);
         self.term_ends.push(self.terms.len());
-    }
-
-    /// A value that is not a term.
-    fn push_other(&mut self, name: &str, mark: u8, value: &[u8]) {
-        self.push_term(name, OTHER_MARK, &[]);
-        self.push_key(attribute_key(name, mark, value));
     }
 }
 

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tantivy::query::{EnableScoring, Query, Weight};
@@ -12,16 +11,15 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader};
 use super::error::LogIndexError;
 use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
+use super::patience::Patience;
 use super::plan::Planner;
-use super::record::{Envelope, Found, is_match, severity};
+use super::record::{Envelope, Found, severity};
+use super::scan::Scan;
 use super::schema::SEVERITY;
 use super::tail;
 use super::times::SegmentTimes;
 use super::top::{Order, Top};
 use super::window::Opened;
-
-/// Records that are read and looked at together.
-const VERIFY_STEP: usize = 1024;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -35,7 +33,7 @@ pub struct Search {
     /// How many are wanted.
     pub limit: usize,
     /// When the search is given up.
-    pub deadline: Option<Instant>,
+    pub patience: Patience,
 }
 
 /// A record that was found.
@@ -168,9 +166,10 @@ fn search_window(
 ) -> Result<(), LogIndexError> {
     let failed = |what| LogIndexError::index(what, &opened.folder);
     let (weight, is_exact) = weight(opened, search)?;
+    let scan = Scan::new(opened, search);
     for segment in segments_in_order(opened, search)? {
         for part in segment.times.parts(&search.time, search.order) {
-            check(search.deadline)?;
+            search.patience.check()?;
             if !top.is_rank_wanted(part.highest) {
                 break;
             }
@@ -189,14 +188,12 @@ fn search_window(
                 }
             });
             collected.map_err(failed("search"))?;
-            candidates.sort_unstable_by_key(|(time, _)| Reverse(search.order.rank(*time)));
-            for step in candidates.chunks_mut(VERIFY_STEP) {
-                check(search.deadline)?;
-                if !step.first().is_some_and(|(time, _)| top.is_wanted(*time)) {
-                    break;
-                }
-                verify(opened, search, &segment, step, top)?;
+            let mut matching = top.for_part();
+            scan.look_at(segment.ordinal, &candidates, &mut matching)?;
+            for (time, doc) in matching.finish() {
+                top.push(time, (segment.ordinal, doc));
             }
+            top.cut();
         }
     }
     Ok(())
@@ -209,32 +206,13 @@ fn weight(opened: &Opened, search: &Search) -> Result<(Box<dyn Weight>, bool), L
         fields: &opened.fields,
         detail: opened.manifest.detail,
         envelopes: &opened.envelopes,
-        deadline: search.deadline,
+        patience: &search.patience,
     };
     let plan = planner.plan(&search.filter);
     let is_exact = plan.is_exact;
     let query: Box<dyn Query> = plan.into();
     let weight = query.weight(EnableScoring::disabled_from_searcher(&opened.searcher));
     Ok((weight.map_err(LogIndexError::index("search", &opened.folder))?, is_exact))
-}
-
-/// Looks at the records of candidates, in the order in which they are stored.
-fn verify(
-    opened: &Opened,
-    search: &Search,
-    segment: &Segment<'_>,
-    candidates: &mut [(i64, DocId)],
-    top: &mut Top<Place>,
-) -> Result<(), LogIndexError> {
-    candidates.sort_unstable_by_key(|(_, doc)| *doc);
-    for (time, doc) in candidates {
-        let found = opened.read(segment.ordinal, *doc)?;
-        if is_match(found.record(), &found.envelope, &search.filter) {
-            top.push(*time, (segment.ordinal, *doc));
-        }
-    }
-    top.cut();
-    Ok(())
 }
 
 /// A segment of a window's index with the times of its records.
@@ -295,13 +273,6 @@ fn segments_in_order<'a>(
     Ok(segments)
 }
 
-pub(crate) fn check(deadline: Option<Instant>) -> Result<(), LogIndexError> {
-    if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-        return Err(LogIndexError::TooSlow);
-    }
-    Ok(())
-}
-
 /// Reads the records at `places`, each block of them once.
 fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogIndexError> {
     let mut in_order: Vec<(usize, (i64, Place))> = places.into_iter().enumerate().collect();
@@ -309,10 +280,7 @@ fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogI
     let mut hits = Vec::with_capacity(in_order.len());
     for (rank, (time, place)) in in_order {
         let (segment, doc) = place;
-        let mut found = opened.read(segment, doc)?;
-        // A hit should not keep its whole block in memory.
-        found.encoded = Bytes::copy_from_slice(&found.encoded);
-        hits.push((rank, Hit { time, found }));
+        hits.push((rank, Hit { time, found: opened.read(segment, doc)? }));
     }
     hits.sort_unstable_by_key(|(rank, _)| *rank);
     Ok(hits.into_iter().map(|(_, hit)| hit).collect())
@@ -325,8 +293,9 @@ fn visit_window(
 ) -> Result<(), LogIndexError> {
     let failed = |what| LogIndexError::index(what, &opened.folder);
     let (weight, is_exact) = weight(opened, search)?;
+    let scan = Scan::new(opened, search);
     for segment in segments_in_order(opened, search)? {
-        check(search.deadline)?;
+        search.patience.check()?;
         let severities = segment.reader.fast_fields().u64(SEVERITY).map_err(failed("read"))?;
         let mut see = |time, doc| {
             let severity = u8::try_from(severities.values.get_val(doc)).unwrap_or_default();
@@ -341,14 +310,10 @@ fn visit_window(
         segment
             .collect(&*weight, docs, &search.time, |time, doc| candidates.push((time, doc)))
             .map_err(failed("search"))?;
-        for step in candidates.chunks(VERIFY_STEP) {
-            check(search.deadline)?;
-            for (time, doc) in step {
-                let found = opened.read(segment.ordinal, *doc)?;
-                if is_match(found.record(), &found.envelope, &search.filter) {
-                    see(*time, *doc);
-                }
-            }
+        let mut matching = Vec::new();
+        scan.look_at(segment.ordinal, &candidates, &mut matching)?;
+        for (time, doc) in matching {
+            see(time, doc);
         }
     }
     Ok(())

@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::filter::{FieldName, Filter, Test, Wanted};
+use super::parts::Touched;
 use super::record::Envelope;
 use super::required::required_parts;
+use crate::data::wire::Writer;
 
 /// Shorter literals are nearly everywhere.
 const MIN_BYTES: usize = 2;
@@ -40,8 +42,8 @@ pub(crate) struct Sieve {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Need {
     literals: Vec<Vec<u8>>,
-    /// It speaks of a body that is text, and of no other.
-    is_of_body: bool,
+    /// Where they are; of bodies it speaks only where those are texts.
+    touched: Touched,
     /// What shares the record may have them in the record's place.
     is_of_envelope: bool,
 }
@@ -52,7 +54,8 @@ pub(crate) struct Cover {
     searcher: Searcher,
     /// Each with the place in it of what the searcher finds.
     literals: Vec<(Vec<u8>, usize)>,
-    pub(crate) is_of_body: bool,
+    /// Where they are; of bodies it speaks only where those are texts.
+    pub(crate) touched: Touched,
     pub(crate) is_of_envelope: bool,
 }
 
@@ -129,8 +132,8 @@ impl Need {
         Self::new([longest].into_iter().chain(kelvin))
     }
 
-    fn of_body(self) -> Self {
-        Self { is_of_body: true, ..self }
+    fn of(self, touched: Touched) -> Self {
+        Self { touched, ..self }
     }
 
     fn of_envelope(self) -> Self {
@@ -143,7 +146,7 @@ impl Need {
 
     fn or(mut self, other: Self) -> Self {
         self.literals.extend(other.literals);
-        self.is_of_body |= other.is_of_body;
+        self.touched = self.touched.or(other.touched);
         self.is_of_envelope |= other.is_of_envelope;
         self
     }
@@ -168,8 +171,8 @@ impl Cover {
         let searcher = builder.build()?;
         let places: Vec<usize> = windows.iter().map(|(place, _)| *place).collect();
         let literals = need.literals.into_iter().zip(places).collect();
-        let Need { is_of_body, is_of_envelope, .. } = need;
-        Some(Self { searcher, literals, is_of_body, is_of_envelope })
+        let Need { touched, is_of_envelope, .. } = need;
+        Some(Self { searcher, literals, touched, is_of_envelope })
     }
 
     /// Where a literal stands first that begins at `from` or later.
@@ -242,22 +245,25 @@ fn needs(filter: &Filter) -> Vec<Need> {
             all.and_then(|all| all.into_iter().reduce(Need::or)).into_iter().collect()
         }
         Filter::Row(row) => {
-            row.words.iter().map(|word| Need::of_any_case(word).of_body()).collect()
+            row.words.iter().map(|word| Need::of_any_case(word).of(Touched::BODY)).collect()
         }
-        Filter::TraceId(id) => vec![Need::new([id.as_bytes().as_slice()])],
-        Filter::SpanId(id) => vec![Need::new([id.as_bytes().as_slice()])],
+        Filter::TraceId(id) => vec![Need::new([id.as_bytes().as_slice()]).of(Touched::IDS)],
+        Filter::SpanId(id) => vec![Need::new([id.as_bytes().as_slice()]).of(Touched::IDS)],
         Filter::Field(FieldName::TraceId | FieldName::SpanId, _) => Vec::new(),
         Filter::Field(FieldName::Body, test) => {
-            text_needs(test).into_iter().map(Need::of_body).collect()
+            text_needs(test).into_iter().map(|need| need.of(Touched::BODY)).collect()
         }
-        Filter::Field(FieldName::SeverityText, test) => text_needs(test),
+        Filter::Field(FieldName::SeverityText, test) => {
+            text_needs(test).into_iter().map(|need| need.of(Touched::REST)).collect()
+        }
         Filter::Field(FieldName::Scope, test) => {
             text_needs(test).into_iter().map(Need::of_envelope).collect()
         }
         Filter::Field(FieldName::Attribute(name), test) => {
             // The event's name is a field of the record.
             let named = (name != "event_name").then(|| Need::new([name.as_str()]));
-            named.into_iter().chain(value_need(test)).map(Need::of_envelope).collect()
+            let needs = named.into_iter().chain(value_need(test));
+            needs.map(|need| need.of(Touched::REST).of_envelope()).collect()
         }
     }
 }
@@ -279,11 +285,12 @@ fn text_needs(test: &Test) -> Vec<Need> {
 /// What is in the bytes of a value that passes, where it may have another form than its text.
 fn value_need(test: &Test) -> Option<Need> {
     match test {
-        Test::Equal(Wanted { text, number: None, .. }) => {
+        Test::Equal(wanted) => {
+            let text = &wanted.text;
             let is_of_others = text.starts_with(['[', '{']) || text == "true" || text == "false";
             let bytes = STANDARD.decode(text).ok();
             let literals = [Some(text.clone().into_bytes()), bytes].into_iter().flatten();
-            (!is_of_others).then(|| Need::new(literals))
+            (!is_of_others).then(|| Need::new(literals.chain(encoded_numbers(wanted))))
         }
         Test::Prefix(text) => {
             // Numbers begin otherwise, and so does JSON; Base64 has letters and digits only.
@@ -295,4 +302,32 @@ fn value_need(test: &Test) -> Option<Need> {
         }
         _ => None,
     }
+}
+
+/// How a number stands in a value, a byte before it: that of its tag, or zero, where a tag ends that
+/// is longer than it has to be.
+fn encoded_numbers(wanted: &Wanted) -> Vec<Vec<u8>> {
+    const INT: [u8; 2] = [0x18, 0];
+    const DOUBLE: [u8; 2] = [0x21, 0];
+    let mut found = Vec::new();
+    if let Some(int) = wanted.number.as_ref().and_then(|form| form.parse::<i64>().ok()) {
+        let mut writer = Writer::default();
+        writer.varint(int.cast_unsigned());
+        let plain = writer.into_bytes().to_vec();
+        // It may be longer than it has to be, too.
+        let mut longer = plain.clone();
+        if let Some(last) = longer.last_mut() {
+            *last |= 0x80;
+        }
+        for tag in INT {
+            found.extend([&plain, &longer].map(|int| [&[tag], &int[..]].concat()));
+        }
+    }
+    if let Some(double) = wanted.value {
+        let zero = (double == 0.0).then_some(-double);
+        for double in [Some(double), zero].into_iter().flatten() {
+            found.extend(DOUBLE.map(|tag| [&[tag], &double.to_le_bytes()[..]].concat()));
+        }
+    }
+    found
 }

@@ -1,15 +1,18 @@
-//! The records of a segment, whole, in blocks that are compressed together.
+//! The records of a segment, whole, in blocks whose parts are compressed together.
 //!
 //! A component of tantivy's segments of our own (extension `records`), since tantivy's document
 //! store writes and reads bytes one by one. The file is blocks, then their list, then its end:
 //!
 //! ```text
-//! block    zstd of: the end of each record in what follows (u32 each), then the records
-//! list     for each block: records, compressed bytes, inflated bytes (u32 each)
+//! block    what was taken out of each record (u8 each), the ids;
+//!          zstd of the rests: the end of each in what follows (u32 each), then the rests;
+//!          zstd of the bodies: the end of each in what follows (u32 each), then the bodies
+//! list     for each block (u32 each): records, how many of them have a body or ids in their rest,
+//!          bytes of ids, bytes of the rests compressed and inflated, those of the bodies
 //! end      number of blocks (u32), magic and version (8 bytes)
 //! ```
 //!
-//! All numbers are little-endian.
+//! All numbers are little-endian. `parts` says what is taken out of a record.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -17,7 +20,7 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tantivy::directory::{FileSlice, TerminatingWrite as _, WritePtr};
+use tantivy::directory::{FileSlice, OwnedBytes, TerminatingWrite as _, WritePtr};
 use tantivy::index::SegmentComponent;
 use tantivy::indexer::DocIdMapping;
 use tantivy::schema::Schema;
@@ -26,16 +29,19 @@ use tantivy::{
     DocId, HasLen as _, PluginMergeContext, PluginWriter, PluginWriterContext, Segment,
     SegmentPlugin, SegmentReader, TantivyError,
 };
+use zstd::bulk::{Compressor, Decompressor};
 
+use super::block::Block;
+use super::parts::{Cut, Kinds};
 use super::schema::LogDocument;
 
 /// The file's extension.
 const EXTENSION: &str = "records";
 
 /// Magic, then the version.
-const MAGIC: [u8; 8] = *b"CMTLREC\x01";
+const MAGIC: [u8; 8] = *b"CMTLREC\x02";
 
-/// Bytes that are compressed together, at least.
+/// Bytes of records that make up a block, at least.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// More is never inflated at once: the largest record, and what a block has before it.
@@ -49,6 +55,10 @@ const CACHED_BLOCKS: usize = 4;
 
 /// Files of fewer blocks are not joined as they are, so that small blocks do not stay small.
 const MIN_JOINED_BLOCKS: usize = 6;
+
+/// Numbers that the list has of each block, and their bytes.
+const LISTED: usize = 7;
+const LISTED_BYTES: usize = LISTED * 4;
 
 /// Makes tantivy write and merge the records with its segments.
 pub(crate) struct RecordsPlugin;
@@ -88,80 +98,140 @@ fn component() -> SegmentComponent {
 
 /// What the list of blocks says of one.
 #[derive(Clone, Copy)]
-struct Listed {
-    num_records: u32,
-    compressed_bytes: u32,
-    raw_bytes: u32,
+pub(crate) struct Listed {
+    pub(crate) num_records: usize,
+    /// Records that have a body or ids in what is left of them.
+    pub(crate) num_whole: usize,
+    ids_bytes: usize,
+    rests: Packed,
+    bodies: Packed,
+}
+
+/// Bytes that are compressed together.
+#[derive(Clone, Copy)]
+struct Packed {
+    bytes: usize,
+    raw_bytes: usize,
+}
+
+impl Listed {
+    const fn bytes(&self) -> usize {
+        self.num_records + self.ids_bytes + self.rests.bytes + self.bodies.bytes
+    }
+
+    const fn numbers(&self) -> [usize; LISTED] {
+        let Self { num_records, num_whole, ids_bytes, rests, bodies } = *self;
+        let (rests, bodies) = ([rests.bytes, rests.raw_bytes], [bodies.bytes, bodies.raw_bytes]);
+        [num_records, num_whole, ids_bytes, rests[0], rests[1], bodies[0], bodies[1]]
+    }
+
+    fn read(list: &[u8], at: usize) -> Option<Self> {
+        let mut numbers = [0; LISTED];
+        for (index, number) in numbers.iter_mut().enumerate() {
+            *number = number_at(list, at + index * 4)?;
+        }
+        let [num_records, num_whole, ids_bytes, rests, raw_rests, bodies, raw_bodies] = numbers;
+        let rests = Packed { bytes: rests, raw_bytes: raw_rests };
+        let bodies = Packed { bytes: bodies, raw_bytes: raw_bodies };
+        Some(Self { num_records, num_whole, ids_bytes, rests, bodies })
+    }
 }
 
 /// Writes a file of records.
 struct RecordsWriter {
     to: WritePtr,
-    compressor: zstd::bulk::Compressor<'static>,
-    /// Where the records of the block under way end.
-    ends: Vec<u32>,
-    /// The records of the block under way.
-    records: Vec<u8>,
-    /// The block as it is compressed.
+    compressor: Compressor<'static>,
+    /// The block under way: what was taken out of each record, and where its parts end.
+    kinds: Vec<u8>,
+    rest_ends: Vec<u32>,
+    body_ends: Vec<u32>,
+    rests: Vec<u8>,
+    bodies: Vec<u8>,
+    ids: Vec<u8>,
+    num_whole: usize,
+    /// What is compressed.
     raw: Vec<u8>,
-    blocks: Vec<Listed>,
+    list: Vec<Listed>,
 }
 
 impl RecordsWriter {
     fn new(segment: &Segment) -> tantivy::Result<Self> {
-        let compressor = zstd::bulk::Compressor::new(LEVEL)?;
-        let to = segment.open_write(component())?;
-        let (ends, records, raw) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { to, compressor, ends, records, raw, blocks: Vec::new() })
+        Ok(Self {
+            to: segment.open_write(component())?,
+            compressor: Compressor::new(LEVEL)?,
+            kinds: Vec::new(),
+            rest_ends: Vec::new(),
+            body_ends: Vec::new(),
+            rests: Vec::new(),
+            bodies: Vec::new(),
+            ids: Vec::new(),
+            num_whole: 0,
+            raw: Vec::new(),
+            list: Vec::new(),
+        })
     }
 
     fn push(&mut self, record: &[u8]) -> io::Result<()> {
-        self.records.extend_from_slice(record);
-        self.ends.push(length(self.records.len())?);
-        let size_bytes = self.records.len() + self.ends.len() * 4;
+        let cut = Cut::of(record);
+        cut.push(record, &mut self.rests, &mut self.bodies, &mut self.ids);
+        self.kinds.push(cut.kinds.0);
+        self.num_whole += usize::from(cut.kinds.has(Kinds::WHOLE));
+        self.rest_ends.push(length(self.rests.len())?);
+        self.body_ends.push(length(self.bodies.len())?);
+        let size_bytes = self.rests.len() + self.bodies.len() + self.ids.len();
         if size_bytes >= BLOCK_BYTES { self.end_block() } else { Ok(()) }
     }
 
     fn end_block(&mut self) -> io::Result<()> {
-        if self.ends.is_empty() {
+        if self.kinds.is_empty() {
             return Ok(());
         }
+        self.to.write_all(&self.kinds)?;
+        self.to.write_all(&self.ids)?;
         self.raw.clear();
-        for end in &self.ends {
-            self.raw.extend_from_slice(&end.to_le_bytes());
+        self.raw.extend(self.rest_ends.iter().flat_map(|end| end.to_le_bytes()));
+        self.raw.extend_from_slice(&self.rests);
+        let rests = self.pack()?;
+        self.raw.clear();
+        self.raw.extend(self.body_ends.iter().flat_map(|end| end.to_le_bytes()));
+        self.raw.extend_from_slice(&self.bodies);
+        let bodies = self.pack()?;
+        let (num_records, num_whole) = (self.kinds.len(), self.num_whole);
+        let ids_bytes = self.ids.len();
+        self.list.push(Listed { num_records, num_whole, ids_bytes, rests, bodies });
+        for part in [&mut self.kinds, &mut self.rests, &mut self.bodies, &mut self.ids] {
+            part.clear();
         }
-        self.raw.extend_from_slice(&self.records);
+        self.rest_ends.clear();
+        self.body_ends.clear();
+        self.num_whole = 0;
+        Ok(())
+    }
+
+    fn pack(&mut self) -> io::Result<Packed> {
         let compressed = self.compressor.compress(&self.raw)?;
         self.to.write_all(&compressed)?;
-        self.blocks.push(Listed {
-            num_records: length(self.ends.len())?,
-            compressed_bytes: length(compressed.len())?,
-            raw_bytes: length(self.raw.len())?,
-        });
-        self.ends.clear();
-        self.records.clear();
-        Ok(())
+        Ok(Packed { bytes: compressed.len(), raw_bytes: self.raw.len() })
     }
 
     /// Appends the blocks of another file as they are.
     fn join(&mut self, records: &StoredRecords) -> io::Result<()> {
         self.end_block()?;
         for block in &records.blocks {
-            self.to.write_all(&records.compressed(block)?)?;
-            self.blocks.push(block.listed);
+            let end = block.offset + block.listed.bytes();
+            self.to.write_all(&records.file.read_bytes_slice(block.offset..end)?)?;
+            self.list.push(block.listed);
         }
         Ok(())
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.end_block()?;
-        let mut end = Vec::with_capacity(self.blocks.len() * 12 + 12);
-        for block in &self.blocks {
-            for number in [block.num_records, block.compressed_bytes, block.raw_bytes] {
-                end.extend_from_slice(&number.to_le_bytes());
-            }
+        let mut end = Vec::with_capacity(self.list.len() * LISTED_BYTES + 12);
+        for number in self.list.iter().flat_map(Listed::numbers) {
+            end.extend_from_slice(&length(number)?.to_le_bytes());
         }
-        end.extend_from_slice(&length(self.blocks.len())?.to_le_bytes());
+        end.extend_from_slice(&length(self.list.len())?.to_le_bytes());
         end.extend_from_slice(&MAGIC);
         self.to.write_all(&end)?;
         self.to.terminate()
@@ -192,7 +262,11 @@ impl PluginWriter for RecordsWriter {
     }
 
     fn mem_usage(&self) -> usize {
-        self.records.capacity() + self.raw.capacity() + self.ends.capacity() * 4
+        let bytes = [&self.kinds, &self.rests, &self.bodies, &self.ids, &self.raw];
+        let ends = [&self.rest_ends, &self.body_ends];
+        bytes.map(Vec::capacity).iter().sum::<usize>()
+            + ends.map(Vec::capacity).iter().sum::<usize>() * 4
+            + self.list.capacity() * size_of::<Listed>()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -213,18 +287,22 @@ pub(crate) struct StoredRecords {
 }
 
 /// A block and where it stands.
-struct BlockAt {
-    first: DocId,
+#[derive(Clone, Copy)]
+pub(crate) struct BlockAt {
+    pub(crate) first: DocId,
     offset: usize,
-    listed: Listed,
+    pub(crate) listed: Listed,
 }
 
-/// An inflated block.
-struct Block {
-    first: DocId,
-    num_records: usize,
-    raw: Bytes,
+impl BlockAt {
+    /// Behind its last record.
+    pub(crate) fn end(&self) -> DocId {
+        self.first.saturating_add(DocId::try_from(self.listed.num_records).unwrap_or(DocId::MAX))
+    }
 }
+
+/// Inflates blocks.
+pub(crate) type Inflater = Decompressor<'static>;
 
 impl StoredRecords {
     /// Opens the records of a segment.
@@ -236,21 +314,17 @@ impl StoredRecords {
         if end.get(4..) != Some(&MAGIC[..]) {
             return Err(self::damaged("the end of the file"));
         }
-        let num_blocks = number_at(&end, 0).ok_or_else(damaged)? as usize;
-        let (body, list) = split_end(body, num_blocks * 12).ok_or_else(damaged)?;
+        let num_blocks = number_at(&end, 0).ok_or_else(damaged)?;
+        let (body, list) = split_end(body, num_blocks * LISTED_BYTES).ok_or_else(damaged)?;
         let list = list.read_bytes()?;
         let mut blocks = Vec::with_capacity(num_blocks);
         let (mut first, mut offset) = (0_u32, 0_usize);
         for index in 0..num_blocks {
-            let number = |at: usize| number_at(&list, index * 12 + at).ok_or_else(damaged);
-            let listed = Listed {
-                num_records: number(0)?,
-                compressed_bytes: number(4)?,
-                raw_bytes: number(8)?,
-            };
+            let listed = Listed::read(&list, index * LISTED_BYTES).ok_or_else(damaged)?;
             blocks.push(BlockAt { first, offset, listed });
-            first = first.checked_add(listed.num_records).ok_or_else(damaged)?;
-            offset += listed.compressed_bytes as usize;
+            let num_records = u32::try_from(listed.num_records).map_err(|_| damaged())?;
+            first = first.checked_add(num_records).ok_or_else(damaged)?;
+            offset += listed.bytes();
         }
         if first != reader.max_doc() || offset != body.len() {
             return Err(damaged());
@@ -258,25 +332,28 @@ impl StoredRecords {
         Ok(Self { file: body, blocks, cache: Mutex::default() })
     }
 
-    /// A record; a part of its block, which it keeps in memory.
+    /// A record as it came.
     pub(crate) fn get(&self, doc: DocId) -> io::Result<Bytes> {
-        let block = self.block(doc)?;
-        block.record(doc).ok_or_else(|| damaged("a block of records"))
+        self.cached(doc)?.record(doc)
     }
 
-    fn block(&self, doc: DocId) -> io::Result<Arc<Block>> {
-        let index = self.blocks.partition_point(|block| block.first <= doc).checked_sub(1);
-        let at = index.and_then(|index| self.blocks.get(index));
-        let at = at.ok_or_else(|| damaged("the list of blocks"))?;
+    /// The block of a record, inflated.
+    fn cached(&self, doc: DocId) -> io::Result<Arc<Block>> {
+        let at = self.block_of(doc)?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = cache.iter().position(|block| block.first == at.first)
+        if let Some(found) = cache.iter().position(|block| block.first() == at.first)
             && let Some(block) = cache.remove(found)
         {
             cache.push_back(Arc::clone(&block));
             return Ok(block);
         }
         drop(cache);
-        let block = Arc::new(self.inflate(at)?);
+        let mut inflater = Inflater::new()?;
+        let mut block = Block::new();
+        block.begin(self, at)?;
+        block.inflate_rests(self, &mut inflater)?;
+        block.inflate_bodies(self, &mut inflater)?;
+        let block = Arc::new(block);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHED_BLOCKS {
             cache.pop_front();
@@ -285,32 +362,57 @@ impl StoredRecords {
         Ok(block)
     }
 
-    fn compressed(&self, at: &BlockAt) -> io::Result<tantivy::directory::OwnedBytes> {
-        self.file.read_bytes_slice(at.offset..at.offset + at.listed.compressed_bytes as usize)
+    /// The block that a record is in.
+    pub(crate) fn block_of(&self, doc: DocId) -> io::Result<BlockAt> {
+        let index = self.blocks.partition_point(|block| block.first <= doc).checked_sub(1);
+        let found = index.and_then(|index| self.blocks.get(index));
+        found.copied().ok_or_else(|| damaged("the list of blocks"))
     }
 
-    fn inflate(&self, at: &BlockAt) -> io::Result<Block> {
-        let raw_bytes = at.listed.raw_bytes as usize;
-        if raw_bytes > MAX_BLOCK_BYTES {
+    /// What was taken out of the records of a block, and their ids.
+    pub(super) fn kinds_and_ids(&self, at: BlockAt) -> io::Result<(OwnedBytes, OwnedBytes)> {
+        let kinds_end = at.offset + at.listed.num_records;
+        let kinds = self.file.read_bytes_slice(at.offset..kinds_end)?;
+        Ok((kinds, self.file.read_bytes_slice(kinds_end..kinds_end + at.listed.ids_bytes)?))
+    }
+
+    /// Inflates the rests of a block's records.
+    pub(super) fn rests(
+        &self,
+        at: BlockAt,
+        with: &mut Inflater,
+        to: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let offset = at.offset + at.listed.num_records + at.listed.ids_bytes;
+        self.unpack(offset, at.listed.rests, with, to)
+    }
+
+    /// Inflates the bodies of a block's records.
+    pub(super) fn bodies(
+        &self,
+        at: BlockAt,
+        with: &mut Inflater,
+        to: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let offset = at.offset + at.listed.bytes() - at.listed.bodies.bytes;
+        self.unpack(offset, at.listed.bodies, with, to)
+    }
+
+    fn unpack(
+        &self,
+        offset: usize,
+        packed: Packed,
+        with: &mut Inflater,
+        to: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        if packed.raw_bytes > MAX_BLOCK_BYTES {
             return Err(damaged("the list of blocks"));
         }
-        let compressed = self.compressed(at)?;
-        let raw = zstd::bulk::Decompressor::new()?.decompress(&compressed, raw_bytes)?;
-        let num_records = at.listed.num_records as usize;
-        Ok(Block { first: at.first, num_records, raw: Bytes::from(raw) })
-    }
-}
-
-impl Block {
-    fn record(&self, doc: DocId) -> Option<Bytes> {
-        let index = doc.checked_sub(self.first)? as usize;
-        let end_at = |index: usize| number_at(&self.raw, index * 4).map(|end| end as usize);
-        let start = index.checked_sub(1).map_or(Some(0), end_at)?;
-        let end = end_at(index)?;
-        let records = self.num_records * 4;
-        let (start, end) = (records.checked_add(start)?, records.checked_add(end)?);
-        let is_sound = index < self.num_records && start <= end && end <= self.raw.len();
-        is_sound.then(|| self.raw.slice(start..end))
+        let compressed = self.file.read_bytes_slice(offset..offset + packed.bytes)?;
+        to.clear();
+        to.reserve(packed.raw_bytes);
+        with.decompress_to_buffer(&compressed, to)?;
+        if to.len() == packed.raw_bytes { Ok(()) } else { Err(damaged("a block of records")) }
     }
 }
 
@@ -318,14 +420,15 @@ fn split_end(file: FileSlice, length: usize) -> Option<(FileSlice, FileSlice)> {
     (file.len() >= length).then(|| file.split_from_end(length))
 }
 
-fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk::<4>()?))
+pub(super) fn number_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let number = u32::from_le_bytes(*bytes.get(at..)?.first_chunk::<4>()?);
+    usize::try_from(number).ok()
 }
 
 fn length(length: usize) -> io::Result<u32> {
     u32::try_from(length).map_err(|_| io::Error::other("a block of records is too large"))
 }
 
-fn damaged(what: &'static str) -> io::Error {
+pub(super) fn damaged(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} is damaged"))
 }

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::error::LogIndexError;
+use super::filter::Filter;
 use super::index::Entry;
-use super::record::{Envelope, Found, is_match};
+use super::record::{Envelope, Found, is_own_match};
 use super::schema::event_time;
-use super::search::{Hit, Search, check};
+use super::search::{Hit, Search};
 use super::sieve::Sieve;
 use super::top::Top;
 use super::walk::walk;
@@ -41,6 +42,8 @@ struct Piece<'a> {
 /// Records of one resource and scope.
 struct Group {
     envelope: Arc<Envelope>,
+    /// What is left of the filter for them.
+    filter: Filter,
     /// What they share has what a record must have.
     may_match: bool,
 }
@@ -100,7 +103,7 @@ pub(crate) fn search(
         if !piece.facts.overlaps(&range) {
             continue;
         }
-        check(search.deadline)?;
+        search.patience.check()?;
         piece.scan(search, &sieve, &range, |time, envelope, record| {
             if top.is_wanted(time) {
                 top.push(time, Reverse(found.len()));
@@ -125,7 +128,7 @@ pub(crate) fn visit(
 ) -> Result<(), LogIndexError> {
     let sieve = Sieve::new(&search.filter);
     for piece in pieces(entries, search) {
-        check(search.deadline)?;
+        search.patience.check()?;
         piece.scan(search, &sieve, &search.time, |time, _, record| each(time, record));
     }
     Ok(())
@@ -154,7 +157,7 @@ impl<'a> Piece<'a> {
         mut each: impl FnMut(i64, &Arc<Envelope>, LogRecord<'a>),
     ) {
         let has_only_texts = self.facts.has_only_texts;
-        let mut sifted = sieve.sift(self.chunk, |cover| has_only_texts || !cover.is_of_body);
+        let mut sifted = sieve.sift(self.chunk, |cover| has_only_texts || !cover.touched.body);
         if sifted.is_empty() {
             return;
         }
@@ -163,7 +166,8 @@ impl<'a> Piece<'a> {
             self.chunk,
             |envelope| {
                 let may_match = cover.is_none_or(|cover| cover.is_in(&envelope));
-                Ok(Group { envelope: Arc::new(envelope), may_match })
+                let filter = search.filter.within(&envelope);
+                Ok(Group { envelope: Arc::new(envelope), filter, may_match })
             },
             |group, encoded| {
                 if !group.may_match && !sifted.may_match(&place(encoded, self.chunk)) {
@@ -171,7 +175,7 @@ impl<'a> Piece<'a> {
                 }
                 let record = LogRecord::of_encoded(encoded);
                 let time = time_of(record, self.arrived);
-                if range.contains(&time) && is_match(record, &group.envelope, &search.filter) {
+                if range.contains(&time) && is_own_match(record, &group.filter) {
                     each(time, &group.envelope, record);
                 }
                 Ok(())
@@ -210,7 +214,7 @@ mod tests {
     use crate::data::{Context, DoorLimits, Signal, SpanId, Time, TraceId};
     use crate::storage::logindex::words::words;
     use crate::storage::logindex::{
-        Detail, FieldName, Filter, LogIndex, Order, Row, Settings, Test, Wanted,
+        Detail, FieldName, LogIndex, Order, Patience, Row, Settings, Test, Wanted, is_match,
     };
 
     /// With a sign for kelvin, a Turkish `I`, a long `s`, and what is ASCII only in part.
@@ -393,7 +397,7 @@ mod tests {
             let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
             for (filter, start, end, limit, is_oldest) in searches {
                 let order = if is_oldest { Order::OldestFirst } else { Order::NewestFirst };
-                let wanted = Search { filter, time: start..end, order, limit, deadline: None };
+                let wanted = Search { filter, time: start..end, order, limit, patience: Patience::default() };
                 let mut expected = plainly(&requests, &wanted);
                 let mut visited = Vec::new();
                 visit(&entries, &wanted, |time, _| visited.push(time)).unwrap();
@@ -436,7 +440,7 @@ mod tests {
         let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
         for limit in 1..8 {
             let (filter, order) = (Filter::All, Order::NewestFirst);
-            let wanted = Search { filter, time: 0..9, order, limit, deadline: None };
+            let wanted = Search { filter, time: 0..9, order, limit, patience: Patience::default() };
             let found = search(&entries, &wanted, None).unwrap();
             let bodies = found.iter().map(|hit| hit.found.record().body().to_text().into_owned());
             let first: Vec<String> = (0..6).take(limit).map(|number| number.to_string()).collect();

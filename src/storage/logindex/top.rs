@@ -39,6 +39,9 @@ pub(crate) struct Top<T> {
     limit: usize,
     /// What does not rank higher than this is of no use.
     floor: Option<i64>,
+    /// Whether of items of one rank the greatest are kept, in whatever order they come, or those
+    /// that came first.
+    is_by_item: bool,
     /// Each with its rank.
     items: Vec<(i64, T)>,
 }
@@ -46,7 +49,13 @@ pub(crate) struct Top<T> {
 impl<T: Ord> Top<T> {
     /// Keeps `limit` items that rank higher than `floor`, if one is given.
     pub(crate) const fn new(order: Order, limit: usize, floor: Option<i64>) -> Self {
-        Self { order, limit, floor, items: Vec::new() }
+        Self { order, limit, floor, is_by_item: false, items: Vec::new() }
+    }
+
+    /// For a part of what this one is offered, in whatever order that comes.
+    pub(crate) const fn for_part<U>(&self) -> Top<U> {
+        let Self { order, limit, floor, .. } = *self;
+        Top { order, limit, floor, is_by_item: true, items: Vec::new() }
     }
 
     /// Whether an item of this time would be kept.
@@ -93,7 +102,8 @@ impl<T: Ord> Top<T> {
             self.items.truncate(self.limit);
         }
         let lowest = self.items.iter().map(|(rank, _)| *rank).min();
-        self.floor = self.floor.max(lowest);
+        let floor = lowest.map(|rank| rank.saturating_sub(i64::from(self.is_by_item)));
+        self.floor = self.floor.max(floor);
     }
 
     /// The items with their times, in order.
@@ -121,6 +131,20 @@ mod tests {
             }
             let times: Vec<i64> = top.finish().into_iter().map(|(time, _)| time).collect();
             assert_eq!(times, expected);
+        }
+    }
+
+    #[test]
+    fn greatest_of_one_rank_are_kept_whatever_comes_first() {
+        let whole: Top<()> = Top::new(Order::NewestFirst, 2, Some(1));
+        for items in [[(3, 5), (3, 9), (2, 8), (3, 7)], [(3, 7), (2, 8), (3, 9), (3, 5)]] {
+            let mut part = whole.for_part();
+            for (time, item) in items {
+                part.push(time, item);
+                part.cut();
+            }
+            assert!(part.is_wanted(3) && !part.is_wanted(2));
+            assert_eq!(part.finish(), [(3, 9), (3, 7)]);
         }
     }
 

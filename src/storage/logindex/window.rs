@@ -12,7 +12,7 @@ use super::at_rest;
 use super::envelopes::{self, EnvelopeList, MAX_ENVELOPES};
 use super::error::LogIndexError;
 use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes};
-use super::record::Found;
+use super::record::{Envelope, Found};
 use super::schema::{ENVELOPE, Fields, TIME, prepare};
 use super::stored::StoredRecords;
 use super::times::SegmentTimes;
@@ -67,24 +67,35 @@ struct OpenSegment {
 }
 
 /// What the records of a segment are read from.
-struct SegmentRecords {
-    stored: StoredRecords,
+pub(crate) struct SegmentRecords {
+    pub(crate) stored: StoredRecords,
     envelopes: Column<u64>,
 }
 
+impl SegmentRecords {
+    /// The number of what a record shares with others.
+    pub(crate) fn envelope(&self, doc: DocId) -> u64 {
+        self.envelopes.values.get_val(doc)
+    }
+}
+
 impl Opened {
-    /// The record at a place; a part of its block, which it keeps in memory.
+    /// The record at a place.
     pub(crate) fn read(&self, segment: u32, doc: DocId) -> Result<Found, LogIndexError> {
-        let records = self.segment(segment)?;
+        let records = self.records(segment)?;
         let encoded = records.stored.get(doc);
         let encoded = encoded.map_err(LogIndexError::file("read a record of", &self.folder))?;
-        let number = usize::try_from(records.envelopes.values.get_val(doc)).ok();
-        let envelope = number.and_then(|number| self.envelopes.get(number));
-        let Some(envelope) = envelope.map(Arc::clone) else {
-            let what = "a record's resource is not in its file of envelopes";
-            return Err(LogIndexError::Damaged { path: self.folder.clone(), what });
-        };
+        let envelope = Arc::clone(self.envelope(records.envelope(doc))?);
         Ok(Found { envelope, encoded })
+    }
+
+    /// What records share, by its number.
+    pub(crate) fn envelope(&self, number: u64) -> Result<&Arc<Envelope>, LogIndexError> {
+        let envelope = usize::try_from(number).ok().and_then(|number| self.envelopes.get(number));
+        envelope.ok_or_else(|| {
+            let what = "a record's resource is not in its file of envelopes";
+            LogIndexError::Damaged { path: self.folder.clone(), what }
+        })
     }
 
     /// When the records of a segment happened.
@@ -106,7 +117,8 @@ impl Opened {
         })
     }
 
-    fn segment(&self, segment: u32) -> Result<&SegmentRecords, LogIndexError> {
+    /// What the records of a segment are read from.
+    pub(crate) fn records(&self, segment: u32) -> Result<&SegmentRecords, LogIndexError> {
         let slot = &self.segment_at(segment)?.records;
         if let Some(records) = slot.get() {
             return Ok(records);
