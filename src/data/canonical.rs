@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::door::DoorLimits;
 use super::schema::{Message, Role, Shape};
-use super::validate::{count, is_ascii};
+use super::validate::{SCHEMA_URL, count, is_ascii};
 use super::wire::{Field, Fields, Raw, Writer};
 
 /// A request in its final form.
@@ -106,18 +106,26 @@ impl Rewriter<'_> {
             }
             return self.attribute_excess(spec, count(spec, payload).1);
         }
+        let limit = self.limits.max_resource_bytes;
+        let mut found: Option<&'static Message> = None;
+        let (mut num_attributes, mut num_bytes) = (0, 0);
         for field in Fields::new(payload) {
-            let Some(owner) = spec.field(u64::from(field.number)).message else { continue };
-            if owner.role != Role::Owner {
-                continue;
+            let field_spec = spec.field(u64::from(field.number));
+            if field_spec.name == SCHEMA_URL && field.bytes().len() > limit {
+                return Some(format!("a {SCHEMA_URL} has more than {limit} bytes"));
             }
-            let num_attributes = Fields::new(payload)
-                .filter(|other| other.number == field.number)
-                .map(|other| count(owner, other.bytes()).1)
-                .sum();
-            return self.attribute_excess(owner, num_attributes);
+            // Those that come again are merged, so they count together.
+            if let Some(owner) = field_spec.message.filter(|owner| owner.role == Role::Owner) {
+                num_attributes += count(owner, field.bytes()).1;
+                num_bytes += field.bytes().len();
+                found = Some(owner);
+            }
         }
-        None
+        let owner = found?;
+        if num_bytes > limit {
+            return Some(format!("a {} has more than {limit} bytes", owner.name));
+        }
+        self.attribute_excess(owner, num_attributes)
     }
 
     fn attribute_excess(&self, spec: &'static Message, num_attributes: usize) -> Option<String> {

@@ -34,6 +34,9 @@ pub struct DoorLimits {
     pub max_nesting: usize,
     /// Bytes of a record; one with more is rejected alone.
     pub max_record_bytes: usize,
+    /// Bytes of a resource or scope, or of its schema URL; the records of one with more are
+    /// rejected.
+    pub max_resource_bytes: usize,
     /// Attributes of a record at any depth, those of its events, links and exemplars included; one
     /// with more is rejected alone. Also of a resource or scope, whose records are then rejected.
     pub max_attributes: usize,
@@ -48,6 +51,7 @@ impl Default for DoorLimits {
         Self {
             max_nesting: 64,
             max_record_bytes: 16 << 20,
+            max_resource_bytes: 1 << 20,
             max_attributes: 65_536,
             max_records: 2_000_000,
             invalid_utf8: InvalidUtf8::Replace,

@@ -7,6 +7,9 @@ use super::wire::read_varint;
 /// Messages that an attribute with a plain value is made of: `KeyValue` and `AnyValue`.
 const ATTRIBUTE_DEPTH: usize = 2;
 
+/// The field of an envelope that is shared by its records and in no resource or scope.
+pub(super) const SCHEMA_URL: &str = "schema_url";
+
 /// What the walk found in a request that can be taken in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
@@ -125,10 +128,15 @@ impl Walk<'_> {
                 let num_attributes = self.num_attributes;
                 self.message(message, start, end, depth - 1)?;
                 let is_record = message.role == Role::Record;
+                let max_bytes = if is_record {
+                    self.limits.max_record_bytes
+                } else {
+                    self.limits.max_resource_bytes
+                };
                 self.findings.num_records += usize::from(is_record);
                 self.findings.has_oversize |= self.num_attributes - num_attributes
                     > self.limits.max_attributes
-                    || is_record && end - start > self.limits.max_record_bytes;
+                    || end - start > max_bytes;
                 Ok(())
             }
         }
@@ -162,6 +170,8 @@ impl Walk<'_> {
     ) -> Result<(), DoorError> {
         let offset = payload.start;
         let bytes = self.bytes.get(payload).unwrap_or_default();
+        self.findings.has_oversize |=
+            bytes.len() > self.limits.max_resource_bytes && field.name == SCHEMA_URL;
         match field.shape {
             Shape::Str => self.text(field, bytes, offset),
             Shape::TraceId if bytes.len() != 16 && !bytes.is_empty() => {
@@ -284,6 +294,7 @@ pub(super) fn count(spec: &'static Message, bytes: &[u8]) -> (usize, usize) {
     let limits = DoorLimits {
         max_attributes: usize::MAX,
         max_record_bytes: usize::MAX,
+        max_resource_bytes: usize::MAX,
         invalid_utf8: InvalidUtf8::Replace,
         ..DoorLimits::default()
     };

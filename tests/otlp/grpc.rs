@@ -70,6 +70,29 @@ async fn record_over_a_limit_is_told_in_partial_success() {
 }
 
 #[tokio::test]
+async fn records_of_a_resource_over_a_limit_are_told_in_partial_success() {
+    let agent = Agent::start("receivers: {otlp: {limits: {max_resource_size: 40}}}").await;
+    let grpc = Grpc::connect(agent.grpc()).await;
+    // A resource with one unknown field, in front of a record.
+    let with_resource = |size: u8| {
+        let scope: &[u8] = &[0x12, 2, 0x12, 0];
+        let resource = [&[0x0a, size + 2, 0x7a, size][..], &vec![b'x'; usize::from(size)]].concat();
+        let group = [&resource, scope].concat();
+        [&[0x0a, u8::try_from(group.len()).unwrap()][..], &group].concat()
+    };
+    let told = async |size| {
+        let answer = grpc.export(LOGS, &with_resource(size)).await.answer.unwrap();
+        ExportLogsServiceResponse::decode(answer).unwrap().partial_success.unwrap_or_default()
+    };
+    assert_eq!(told(38).await.rejected_log_records, 0);
+    let over = told(39).await;
+    assert_eq!(over.rejected_log_records, 1);
+    assert!(over.error_message.contains("Resource has more than 40"), "{}", over.error_message);
+    assert_eq!(agent.counted("otelcol_receiver_refused_log_records"), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn bad_data_is_an_invalid_argument_that_says_where() {
     let agent = Agent::start("").await;
     let grpc = Grpc::connect(agent.grpc()).await;

@@ -103,6 +103,13 @@ fn count(bytes: &[u8]) -> usize {
     bytes.windows(UNKNOWN.len()).filter(|window| *window == UNKNOWN).count()
 }
 
+/// A logs request with one `ResourceLogs`, whose fields `write` writes.
+fn log_request_of(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.message(1, write);
+    writer.into_vec()
+}
+
 /// A logs request with one record, whose fields `write` writes.
 fn log_request(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -247,6 +254,49 @@ fn records_of_a_resource_over_a_limit_are_rejected() {
     let admitted = open(Signal::Logs, writer.as_slice(), &limits).expect("partly taken");
     assert_eq!((admitted.num_rejected, admitted.batch.num_records()), (2, 2));
     assert_eq!(admitted.reason.as_deref(), Some("a Resource has more than 10 attributes"));
+}
+
+#[test]
+fn records_of_what_they_share_are_rejected_when_it_is_too_large() {
+    let shared = |size: usize, also: usize, url: usize| {
+        log_request_of(|group| {
+            group.message(1, |resource| {
+                resource.message(1, |pair| pair.str_field(1, &"r".repeat(size)));
+            });
+            if also > 0 {
+                group.message(1, |resource| resource.bytes_field(1000, &vec![0; also]));
+            }
+            group.message(2, |scope| {
+                scope.message(1, |scope| scope.str_field(1, &"s".repeat(size)));
+                scope.message(2, |_| {});
+                scope.message(2, |record| record.str_field(3, &"x".repeat(200)));
+                scope.str_field(3, &"u".repeat(url));
+            });
+        })
+    };
+    let limits = DoorLimits { max_resource_bytes: 100, ..DoorLimits::default() };
+    let cases = [
+        (shared(90, 0, 100), 0, None),
+        (shared(98, 0, 0), 2, Some("a Resource has more than 100 bytes")),
+        (shared(50, 60, 0), 2, Some("a Resource has more than 100 bytes")),
+        (shared(50, 0, 101), 2, Some("a schema_url has more than 100 bytes")),
+        (
+            log_request_of(|group| {
+                group.message(2, |scope| {
+                    scope.message(1, |scope| scope.str_field(1, &"s".repeat(99)));
+                    scope.message(2, |_| {});
+                });
+                group.message(2, |scope| scope.message(2, |_| {}));
+            }),
+            1,
+            Some("a InstrumentationScope has more than 100 bytes"),
+        ),
+    ];
+    for (request, num_rejected, reason) in cases {
+        let admitted = open(Signal::Logs, &request, &limits).expect("partly taken");
+        assert_eq!(admitted.num_rejected, num_rejected);
+        assert_eq!(admitted.reason.as_deref(), reason);
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub enum InvalidUtf8 {
 pub struct Limits {
     /// Largest record; a larger one is rejected alone. Default 16 MiB.
     pub max_record_size: ByteSize,
+    /// Largest resource or scope; the records of a larger one are rejected. Default 1 MiB.
+    pub max_resource_size: ByteSize,
     /// Most attributes of a record, at any depth, and of a resource or scope; a record with more
     /// is rejected alone. Default 65536.
     pub max_attributes: usize,
@@ -41,6 +43,7 @@ impl Default for Limits {
         let limits = DoorLimits::default();
         Self {
             max_record_size: ByteSize::bytes(limits.max_record_bytes as u64),
+            max_resource_size: ByteSize::bytes(limits.max_resource_bytes as u64),
             max_attributes: limits.max_attributes,
             max_records: limits.max_records,
             max_nesting: limits.max_nesting,
@@ -58,6 +61,7 @@ impl Limits {
         Ok(DoorLimits {
             max_nesting: self.max_nesting,
             max_record_bytes: self.max_record_size.as_usize(),
+            max_resource_bytes: self.max_resource_size.as_usize(),
             max_attributes: self.max_attributes,
             max_records: self.max_records,
             invalid_utf8: match invalid_utf8 {

@@ -179,7 +179,8 @@ fn limits(first: u8) -> DoorLimits {
     let invalid_utf8 = [InvalidUtf8::Replace, InvalidUtf8::Refuse][usize::from(first >> 7)];
     let mut limits = DoorLimits { invalid_utf8, ..DoorLimits::default() };
     if first & 0x40 != 0 {
-        limits = DoorLimits { max_attributes: 3, max_record_bytes: 100, ..limits };
+        let (max_record_bytes, max_resource_bytes) = (100, 50);
+        limits = DoorLimits { max_attributes: 3, max_record_bytes, max_resource_bytes, ..limits };
     }
     limits
 }
