@@ -671,6 +671,46 @@ fn damaged_window_is_left_out_and_damaged_records_are_an_error() {
 }
 
 #[test]
+fn values_that_hardly_ever_come_twice_are_found_as_others_are() {
+    let samples: Vec<Sample> = (0..700_u32)
+        .map(|number| {
+            let user = Scalar::Int(i64::from(number) * 7919 + 100_000);
+            let code = Scalar::Text(format!("s-{:05}", number * 131 % 1000));
+            let attributes = BTreeMap::from([("user", user), ("http.code", code)]);
+            Sample { attributes, ..sample(u64::from(number) + 1, "x") }
+        })
+        .collect();
+    let late = 100_000 + 600 * 7919;
+    let asked = [
+        Asked::Number("user", 100_000),
+        Asked::Number("user", late),
+        Asked::Number("user", late + 1),
+        Asked::Fraction("user", late as f64),
+        Asked::Above("user", late),
+        Asked::Within("user", 100_000.5, late as f64),
+        Asked::Start("user", "12"),
+        Asked::Part("user", "99"),
+        Asked::Exists("user"),
+        Asked::Text("http.code", "s-00131".to_owned()),
+        Asked::Text("http.code", "s-00600".to_owned()),
+        Asked::Start("http.code", "s-00"),
+        Asked::Part("http.code", "99"),
+        Asked::Not(Box::new(Asked::Above("user", late))),
+    ];
+    for detail in [Detail::Full, Detail::Lean] {
+        let folder = tempfile::tempdir().unwrap();
+        let index = index(folder.path(), detail);
+        add(&index, &samples, 0);
+        commit(&index);
+        for asked in &asked {
+            let query = asked.to_query();
+            let found = times(&find(&index, &query, 0..1000, 1000));
+            assert_eq!(found, expected(&samples, asked, &(0..1000)), "{query} {detail:?}");
+        }
+    }
+}
+
+#[test]
 fn window_of_an_earlier_version_is_left_out_by_name() {
     let folder = tempfile::tempdir().unwrap();
     {

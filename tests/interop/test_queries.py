@@ -68,6 +68,9 @@ def record(number, data_set, line):
     elif number % 10 == 1:
         attributes["http.status_code"] = "502"
     attributes["duration_ms"] = (number % 1000 + 0.5, number % 1000, "slow" if number % 7 else "300")[number % 3]
+    # Hardly ever the same: keys, but for the first few hundred.
+    attributes["user.id"] = 10_000 + number * 7919
+    attributes["session"] = f"s-{number * 104729 % 999983:06}-x"
     if number % 4 == 0:
         attributes["url.path"] = f"/api/v{number % 3}/Login/{number % 7}"
     if number % 20 == 5:
@@ -412,6 +415,23 @@ QUERIES = [
     ("_exists_:event_name", exists("event_name")),
     ("event_name:user.login", equal("event_name", "user.login")),
     (f"note:{'x' * 40}1", equal("note", "x" * 40 + "1")),
+    # values that hardly ever come twice
+    ("user.id:10000", equal("user.id", 10_000)),
+    (f"user.id:{10_000 + 2200 * 7919}", equal("user.id", 10_000 + 2200 * 7919)),
+    (f"user.id:{10_000 + 2200 * 7919}.0", equal("user.id", 10_000 + 2200 * 7919)),
+    ("user.id:>15000000", compared("user.id", lambda value: value > 15_000_000)),
+    ("user.id:[900000 TO 5000000}", compared("user.id", lambda value: 900_000 <= value < 5_000_000)),
+    ("user.id:17*", starts("user.id", "17")),
+    ("user.id:*777*", contains("user.id", "777")),
+    ("NOT user.id:<10000000", none(compared("user.id", lambda value: value < 10_000_000))),
+    ("session:s-104729-x", equal("session", "s-104729-x")),
+    (f"session:s-{2300 * 104729 % 999983:06}-x", equal("session", f"s-{2300 * 104729 % 999983:06}-x")),
+    ("session:s-12*", starts("session", "s-12")),
+    ("session:s*", starts("session", "s")),
+    ("session:*99*", contains("session", "99")),
+    (r"session:/^s-0+1/", field_matches("session", "^s-0+1")),
+    ("session:>s-99", compared_text("session", lambda value: value > "s-99")),
+    ("NOT session:*1*", none(contains("session", "1"))),
     # comparisons and ranges
     ("duration_ms:>250", compared("duration_ms", lambda value: value > 250)),
     ("duration_ms:>=250.5", compared("duration_ms", lambda value: value >= 250.5)),

@@ -1,7 +1,7 @@
 //! What stands for a word or value that hardly ever comes twice: 64 bits.
 //!
 //! The four highest bits tell the kind. A number of a body is whole in its key, as is the beginning
-//! of a hexadecimal word and of a text, and of a fraction what matters of it: their keys are in their
+//! of a hexadecimal word and of a text, and of a number of an attribute what matters of it: their keys are in their
 //! order. The rest is hashes.
 
 use std::ops::RangeInclusive;
@@ -27,8 +27,8 @@ const HASH_MASK: u64 = (1 << 40) - 1;
 /// The bits of the value of a word of digits.
 const VALUE_MASK: u64 = (1 << DIGITS_SHIFT) - 1;
 
-/// So many bits of the value of a fraction are in its key, the hash of a name before them.
-const FRACTION_BITS: u32 = 44;
+/// So many bits of the value of a number are in its key, the hash of a name before them.
+const NUMBER_BITS: u32 = 44;
 
 /// So many bytes of a text are in its key, the hash of a name before them and that of the text
 /// behind them.
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     SpanId = 2,
     Text = 3,
     Hex = 4,
-    Fraction = 5,
+    Number = 5,
 }
 
 impl Kind {
@@ -152,24 +152,24 @@ pub(crate) fn text_keys(name: &str, start: &str) -> RangeInclusive<u64> {
     first..=first | ((1 << num_open) - 1)
 }
 
-/// The key of a fraction of an attribute; others may have it too.
-pub(crate) fn fraction_key(name: &str, value: f64) -> u64 {
+/// The key of a number of an attribute; others may have it too.
+pub(crate) fn number_value_key(name: &str, value: f64) -> u64 {
     let hash = XxHash64::oneshot(0, name.as_bytes()) & 0xffff;
-    ((Kind::Fraction as u64) << KIND_SHIFT)
-        | (hash << FRACTION_BITS)
-        | (in_order(value) >> (u64::BITS - FRACTION_BITS))
+    ((Kind::Number as u64) << KIND_SHIFT)
+        | (hash << NUMBER_BITS)
+        | (in_order(value) >> (u64::BITS - NUMBER_BITS))
 }
 
-/// The keys of fractions of an attribute from `low` to `high`, nothing for no limit; some that lie
+/// The keys of numbers of an attribute from `low` to `high`, nothing for no limit; some that lie
 /// beyond may have them too.
-pub(crate) fn fraction_keys(
+pub(crate) fn number_value_keys(
     name: &str,
     low: Option<f64>,
     high: Option<f64>,
 ) -> RangeInclusive<u64> {
     let low = low.unwrap_or(f64::NEG_INFINITY);
     let high = high.unwrap_or(f64::INFINITY);
-    fraction_key(name, low)..=fraction_key(name, high)
+    number_value_key(name, low)..=number_value_key(name, high)
 }
 
 /// Bits that are in the order of numbers.
@@ -251,18 +251,27 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_fractions_are_in_their_order() {
+    fn keys_of_values_are_in_their_order() {
         let values = [f64::NEG_INFINITY, -1e300, -2.5, -0.1, 0.0, 1e-300, 0.1, 0.1001, 2.5, 1e300];
-        let keys = values.map(|value| fraction_key("n", value));
+        let keys = values.map(|value| number_value_key("n", value));
         assert!(keys.is_sorted());
-        assert_eq!(fraction_key("n", -0.0), fraction_key("n", 0.0));
+        assert_eq!(number_value_key("n", -0.0), number_value_key("n", 0.0));
         for (low, value) in values.iter().zip(values.iter().skip(1)) {
             for high in [Some(*value), None] {
-                assert!(fraction_keys("n", Some(*low), high).contains(&fraction_key("n", *value)));
+                assert!(
+                    number_value_keys("n", Some(*low), high)
+                        .contains(&number_value_key("n", *value))
+                );
             }
-            assert!(fraction_keys("n", None, Some(*value)).contains(&fraction_key("n", *low)));
+            assert!(
+                number_value_keys("n", None, Some(*value)).contains(&number_value_key("n", *low))
+            );
         }
-        assert!(!fraction_keys("n", Some(0.1), Some(0.2)).contains(&fraction_key("m", 0.15)));
-        assert!(!fraction_keys("n", Some(0.1), Some(0.2)).contains(&fraction_key("n", 0.21)));
+        assert!(
+            !number_value_keys("n", Some(0.1), Some(0.2)).contains(&number_value_key("m", 0.15))
+        );
+        assert!(
+            !number_value_keys("n", Some(0.1), Some(0.2)).contains(&number_value_key("n", 0.21))
+        );
     }
 }

@@ -27,6 +27,7 @@ mod stored;
 mod tail;
 mod times;
 mod top;
+mod variety;
 mod walk;
 mod window;
 mod words;

@@ -11,14 +11,14 @@ use tantivy::{Searcher, Term};
 use super::envelopes::EnvelopeList;
 use super::filter::{FieldName, Filter, Operand, Row, Test, Wanted};
 use super::key::{
-    Kind, fraction_key, fraction_keys, hex_key, hex_prefix_keys, keys_of_numbers, number_key,
-    number_test, prefix_keys, text_key, text_keys,
+    Kind, hex_key, hex_prefix_keys, keys_of_numbers, number_key, number_test, number_value_key,
+    number_value_keys, prefix_keys, text_key, text_keys,
 };
 use super::lookup::{KeyTest, KeysQuery, TermsQuery};
 use super::patience::Patience;
 use super::required::required_parts;
 use super::schema::{
-    CUT_WORD, Detail, FRACTION_MARK, Fields, HEX_WORD, LONG_MARK, NUMBER_MARK, TEXT_MARK,
+    CUT_WORD, Detail, Fields, HEX_WORD, NUMBER_KEY_MARK, NUMBER_MARK, TEXT_KEY_MARK, TEXT_MARK,
     is_indexed, is_number_term, is_term, push_term,
 };
 use super::words::{MAX_WORD_BYTES, WordKind, is_hex, is_number, term_of, words};
@@ -237,8 +237,8 @@ impl Planner<'_> {
         any_of([
             self.texts(name, test),
             self.numbers(name, test),
-            self.long_texts(name, test),
-            self.fractions(name, test),
+            self.text_keys(name, test),
+            self.number_keys(name, test),
         ])
     }
 
@@ -255,13 +255,12 @@ impl Planner<'_> {
     }
 
     /// Texts that are not terms.
-    fn long_texts(&self, name: &str, test: &Test) -> Plan {
+    fn text_keys(&self, name: &str, test: &Test) -> Plan {
         match (test, self.detail) {
             (Test::Prefix(start), Detail::Full) => {
-                let keys = self.keys(vec![text_keys(name, start)]);
-                Plan { is_exact: false, ..keys }
+                self.if_marked(name, TEXT_KEY_MARK, self.keys(vec![text_keys(name, start)]))
             }
-            _ => self.marked_attribute(name, LONG_MARK, test),
+            _ => self.marked_attribute(name, TEXT_KEY_MARK, test),
         }
     }
 
@@ -278,41 +277,58 @@ impl Planner<'_> {
     }
 
     /// Numbers that are not terms.
-    fn fractions(&self, name: &str, test: &Test) -> Plan {
+    fn number_keys(&self, name: &str, test: &Test) -> Plan {
         if let (Test::Between(low, high), Detail::Full) = (test, self.detail) {
             return match (low.value(), high.value()) {
                 (Some(low), Some(high)) => {
-                    let keys = self.keys(vec![fraction_keys(name, low, high)]);
-                    Plan { is_exact: false, ..keys }
+                    let keys = vec![number_value_keys(name, low, high)];
+                    self.if_marked(name, NUMBER_KEY_MARK, self.keys(keys))
                 }
                 // Texts are compared.
                 _ => Plan::NOTHING,
             };
         }
-        self.marked_attribute(name, FRACTION_MARK, test)
+        self.marked_attribute(name, NUMBER_KEY_MARK, test)
     }
 
     fn text(&self, name: &str, wanted: &Wanted) -> Plan {
         let text = wanted.text.as_bytes();
-        if is_term(&wanted.text) {
-            return self.term(self.fields.attribute, &attribute_term(name, TEXT_MARK, text));
-        }
-        match self.detail {
-            Detail::Full => self.key(text_key(name, &wanted.text)),
-            Detail::Lean => self.marked_attribute(name, LONG_MARK, &Test::Equal(wanted.clone())),
-        }
+        let term = is_term(&wanted.text)
+            .then(|| self.term(self.fields.attribute, &attribute_term(name, TEXT_MARK, text)));
+        let key = match self.detail {
+            Detail::Full => {
+                self.if_marked(name, TEXT_KEY_MARK, self.key(text_key(name, &wanted.text)))
+            }
+            Detail::Lean => {
+                self.marked_attribute(name, TEXT_KEY_MARK, &Test::Equal(wanted.clone()))
+            }
+        };
+        any_of(term.into_iter().chain([key]))
     }
 
     fn number(&self, name: &str, form: &str, wanted: &Wanted) -> Plan {
-        if is_number_term(form) {
+        let term = is_number_term(form).then(|| {
             let term = attribute_term(name, NUMBER_MARK, form.as_bytes());
-            return self.term(self.fields.attribute, &term);
-        }
-        match self.detail {
-            Detail::Full => self.key(fraction_key(name, wanted.value.unwrap_or_default())),
-            Detail::Lean => {
-                self.marked_attribute(name, FRACTION_MARK, &Test::Equal(wanted.clone()))
+            self.term(self.fields.attribute, &term)
+        });
+        let key = match self.detail {
+            Detail::Full => {
+                let key = number_value_key(name, wanted.value.unwrap_or_default());
+                self.if_marked(name, NUMBER_KEY_MARK, self.key(key))
             }
+            Detail::Lean => {
+                self.marked_attribute(name, NUMBER_KEY_MARK, &Test::Equal(wanted.clone()))
+            }
+        };
+        any_of(term.into_iter().chain([key]))
+    }
+
+    /// What is found by keys, others among it; nothing where no value of an attribute is a key.
+    fn if_marked(&self, name: &str, mark: u8, keys: Plan) -> Plan {
+        let marked = self.term(self.fields.attribute, &attribute_term(name, mark, &[]));
+        match marked.query {
+            Found::Nothing => Plan::NOTHING,
+            _ => Plan { is_exact: false, ..keys },
         }
     }
 

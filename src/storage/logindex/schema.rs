@@ -15,10 +15,11 @@ use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
 use tantivy::{Index, IndexBuilder, IndexSettings};
 
 use super::filter::double_form;
-use super::key::{Kind, fraction_key, hex_key, number_key, text_key};
+use super::key::{Kind, hex_key, number_key, number_value_key, text_key};
 use super::keys::KeysPlugin;
 use super::record::severity;
 use super::stored::RecordsPlugin;
+use super::variety::Varieties;
 use super::words::{CutWords, WordKind, Words, term_of};
 use crate::data::Value as Any;
 use crate::data::wire::{Fields as WireFields, Raw};
@@ -29,17 +30,21 @@ const MAX_NAME_BYTES: usize = 256;
 /// Longer texts of attributes, ids in hex mostly, are not terms.
 const MAX_TEXT_BYTES: usize = 31;
 
+/// Shorter texts, and lesser whole numbers, are terms however varied they are.
+const MIN_VARIED_BYTES: usize = 6;
+const MIN_VARIED_INT: u64 = 10_000;
+
 /// Stands between the name of an attribute and its text.
 pub(crate) const TEXT_MARK: u8 = 0;
 
 /// Stands between the name of an attribute and its number.
 pub(crate) const NUMBER_MARK: u8 = 1;
 
-/// Stands behind the name of an attribute whose text is not a term.
-pub(crate) const LONG_MARK: u8 = 2;
+/// Stands behind the name of an attribute whose text is a key.
+pub(crate) const TEXT_KEY_MARK: u8 = 2;
 
-/// Stands behind the name of an attribute whose number is not a term.
-pub(crate) const FRACTION_MARK: u8 = 3;
+/// Stands behind the name of an attribute whose number is a key.
+pub(crate) const NUMBER_KEY_MARK: u8 = 3;
 
 /// The term of a body that has a word which is cut; no word is so.
 pub(crate) const CUT_WORD: &str = "\u{1}";
@@ -58,8 +63,9 @@ pub enum Detail {
     /// key.
     #[default]
     Full,
-    /// No keys, so neither words of digits, hexadecimal ones, long values, fractions nor ids: those
-    /// are found by scanning what the other conditions leave.
+    /// No keys, so neither words of digits, hexadecimal ones, long values, fractions, ids nor values
+    /// of attributes that hardly ever come twice: those are found by scanning what the other
+    /// conditions leave.
     Lean,
 }
 
@@ -163,7 +169,7 @@ pub(crate) fn is_number_term(form: &str) -> bool {
 }
 
 fn has_no_mark(text: &str) -> bool {
-    text.bytes().all(|byte| byte > FRACTION_MARK)
+    text.bytes().all(|byte| byte > NUMBER_KEY_MARK)
 }
 
 /// Appends the term of an attribute's value.
@@ -193,6 +199,7 @@ pub(crate) struct Draft {
     terms: Vec<u8>,
     term_ends: Vec<usize>,
     keys: Vec<u64>,
+    varieties: Varieties,
 }
 
 /// The fields that a document fills.
@@ -243,6 +250,7 @@ impl Draft {
             terms: Vec::new(),
             term_ends: Vec::new(),
             keys: Vec::new(),
+            varieties: Varieties::default(),
         }
     }
 
@@ -294,10 +302,15 @@ impl Draft {
         let mut has_hex = false;
         while let Some(kind) = walk.next_into(&mut self.word) {
             match kind {
-                WordKind::Number => self.push_key(number_key(&self.word).0),
+                WordKind::Number if self.detail == Detail::Full => {
+                    self.keys.push(number_key(&self.word).0);
+                }
+                WordKind::Number => {}
                 WordKind::Hex => {
                     has_hex = true;
-                    self.push_key(hex_key(&self.word));
+                    if self.detail == Detail::Full {
+                        self.keys.push(hex_key(&self.word));
+                    }
                 }
                 WordKind::Other => {
                     let term = term_of(&self.word);
@@ -313,15 +326,15 @@ impl Draft {
         }
     }
 
-    fn push_key(&mut self, key: u64) {
+    fn push_key(&mut self, key: impl FnOnce() -> u64) {
         if self.detail == Detail::Full {
-            self.keys.push(key);
+            self.keys.push(key());
         }
     }
 
     fn push_id(&mut self, kind: Kind, id: &[u8]) {
         if !id.is_empty() {
-            self.push_key(kind.key(id));
+            self.push_key(|| kind.key(id));
         }
     }
 
@@ -344,32 +357,44 @@ impl Draft {
             return;
         }
         match value {
+            Any::Int(int) if self.is_varied_int(name, int) => {
+                #[expect(clippy::cast_precision_loss, reason = "keys need not tell all apart")]
+                self.push_number_key(name, int as f64);
+            }
             Any::Int(int) => self.push_term(name, NUMBER_MARK, int.to_string().as_bytes()),
             // Seen without writing it down, which costs more than all else here.
-            Any::Double(double) if double.trunc() != double => self.push_fraction(name, double),
+            Any::Double(double) if double.trunc() != double => self.push_number_key(name, double),
             Any::Double(double) => {
                 let form = double_form(double);
                 if is_number_term(&form) {
                     self.push_term(name, NUMBER_MARK, form.as_bytes());
                 } else {
-                    self.push_fraction(name, double);
+                    self.push_number_key(name, double);
                 }
             }
             _ => {
                 let text = value.to_text();
-                if is_term(&text) {
+                if is_term(&text) && !self.is_varied_text(name, &text) {
                     self.push_term(name, TEXT_MARK, text.as_bytes());
                 } else {
-                    self.push_term(name, LONG_MARK, &[]);
-                    self.push_key(text_key(name, &text));
+                    self.push_term(name, TEXT_KEY_MARK, &[]);
+                    self.push_key(|| text_key(name, &text));
                 }
             }
         }
     }
 
-    fn push_fraction(&mut self, name: &str, double: f64) {
-        self.push_term(name, FRACTION_MARK, &[]);
-        self.push_key(fraction_key(name, double));
+    fn is_varied_int(&mut self, name: &str, int: i64) -> bool {
+        int.unsigned_abs() >= MIN_VARIED_INT && self.varieties.is_varied(name, &int.to_le_bytes())
+    }
+
+    fn is_varied_text(&mut self, name: &str, text: &str) -> bool {
+        text.len() >= MIN_VARIED_BYTES && self.varieties.is_varied(name, text.as_bytes())
+    }
+
+    fn push_number_key(&mut self, name: &str, double: f64) {
+        self.push_term(name, NUMBER_KEY_MARK, &[]);
+        self.push_key(|| number_value_key(name, double));
     }
 
     fn push_term(&mut self, name: &str, mark: u8, value: &[u8]) {
