@@ -3,7 +3,7 @@ records of the generator's own, which have ids, UUIDs and doubles as attributes;
 what the system caches of files.
 
 A search that was given up after 30 seconds is shown with -1 hits. `RECORDS` is how many, `DETAIL` is full or lean. Times are those of the client, one request after the other; CPU is what
-the agent's threads took for a request.
+the agent's threads took for a request; threads that read records end with it, and what they took is not seen.
 """
 
 import http.client
