@@ -53,7 +53,7 @@ fn fill(index: &LogIndex, batches: impl Iterator<Item = Batch>) {
         committed.blocking_recv().expect("the thread lives").expect("there is room");
     };
     for batch in batches {
-        index.try_add(&batch, Box::new(())).expect("commits make room");
+        index.try_add(&batch).expect("commits make room");
         if index.is_commit_due() {
             commit();
         }
@@ -205,7 +205,7 @@ fn tail() -> Snapshot {
     while size_bytes < TAIL_BYTES {
         let batch = corpus.batch();
         size_bytes += batch.size_bytes();
-        index.try_add(&batch, Box::new(())).expect("there is room");
+        index.try_add(&batch).expect("there is room");
     }
     let snapshot = index.snapshot();
     eprintln!("{} records in {} bytes of tail", corpus.num_records, size_bytes);

@@ -69,16 +69,22 @@ pub fn load(
     Ok(Loaded { document, plan })
 }
 
-/// Builds everything that a configuration uses, without starting it.
+/// Builds everything that a configuration uses, without starting it; answers what is probably not
+/// meant.
 ///
 /// # Errors
 ///
 /// Fails with everything that cannot be built, and with what is probably not meant.
-pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<(), Vec<Diagnostic>> {
-    topology::check(&loaded.plan, host(&loaded.plan, env)).map_err(|mut problems| {
-        problems.extend_from_slice(loaded.plan.warnings());
-        problems
-    })
+pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let host = host(&loaded.plan, env);
+    let warnings = topology::warnings(&loaded.plan, &host.budget);
+    match topology::check(&loaded.plan, host) {
+        Ok(()) => Ok(warnings),
+        Err(mut problems) => {
+            problems.extend(warnings);
+            Err(problems)
+        }
+    }
 }
 
 /// Runs the agent until it is told to stop by SIGTERM or SIGINT, or a receiver fails.
@@ -91,10 +97,11 @@ pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     info!(version = env!("CARGO_PKG_VERSION"), "starting");
-    for warning in loaded.plan.warnings() {
+    let host = host(&loaded.plan, env);
+    for warning in topology::warnings(&loaded.plan, &host.budget) {
         warn!(place = ?warning.place().map(ToString::to_string), "{}", warning.message());
     }
-    let mut engine = start(&loaded.plan, host(&loaded.plan, env)).await?;
+    let mut engine = start(&loaded.plan, host).await?;
     let servers = match serve(&loaded.plan, &engine).await {
         Ok(servers) => servers,
         Err(error) => {
@@ -148,7 +155,7 @@ fn host(plan: &Plan, env: config::Env<'_>) -> Host {
     let clock = Clock::system();
     let budget = topology::budget(plan);
     let metrics = Metrics::default();
-    show_budget(&metrics, &budget);
+    budget.show_in(&metrics);
     let data_dir = plan.settings().data_dir.clone();
     let data_dir = data_dir.or_else(|| env(DATA_DIR_VARIABLE).map(PathBuf::from));
     Host {
@@ -160,17 +167,6 @@ fn host(plan: &Plan, env: config::Env<'_>) -> Host {
         data_dir: data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         extensions: Extensions::default(),
     }
-}
-
-/// Shows limit and use of memory among the agent's own metrics.
-fn show_budget(metrics: &Metrics, budget: &crate::component::Budget) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    let gauge = |family, value: fn(&crate::component::Budget) -> usize| {
-        let budget = budget.clone();
-        metrics.gauge_fn(family, &[], move || value(&budget) as f64);
-    };
-    gauge("catchment_memory_limit_bytes", crate::component::Budget::limit_bytes);
-    gauge("catchment_memory_used_bytes", crate::component::Budget::used_bytes);
 }
 
 /// Sets up the agent's own log as `service::telemetry::logs` has it.

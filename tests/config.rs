@@ -54,8 +54,8 @@ impl Case {
         Self { name, sources, sets: said("# set: "), variables }
     }
 
-    /// Does what `catchment validate` does.
-    fn validate(&self) -> Result<app::Loaded, Vec<Diagnostic>> {
+    /// Does what `catchment validate` does; answers its warnings too.
+    fn validate(&self) -> Result<(app::Loaded, Vec<Diagnostic>), Vec<Diagnostic>> {
         self.validate_from(&self.sources, &self.sets)
     }
 
@@ -63,11 +63,11 @@ impl Case {
         &self,
         sources: &[Source],
         sets: &[String],
-    ) -> Result<app::Loaded, Vec<Diagnostic>> {
+    ) -> Result<(app::Loaded, Vec<Diagnostic>), Vec<Diagnostic>> {
         let env = |name: &str| self.variables.get(name).cloned();
         let loaded = app::load(sources, sets, &env)?;
-        app::check(&loaded, &env)?;
-        Ok(loaded)
+        let warnings = app::check(&loaded, &env)?;
+        Ok((loaded, warnings))
     }
 }
 
@@ -124,9 +124,10 @@ fn doubtful_files_load_with_warnings() {
     let certificates = certificates();
     for case in cases("doubtful", &certificates) {
         let loaded = case.validate();
-        let loaded = loaded.unwrap_or_else(|told| panic!("{}\n{}", case.name, render(&told)));
-        assert!(!loaded.plan.warnings().is_empty(), "{} is not warned of", case.name);
-        assert_told(&case, &render(loaded.plan.warnings()));
+        let (_, warnings) =
+            loaded.unwrap_or_else(|told| panic!("{}\n{}", case.name, render(&told)));
+        assert!(!warnings.is_empty(), "{} is not warned of", case.name);
+        assert_told(&case, &render(&warnings));
     }
 }
 
@@ -138,8 +139,7 @@ fn right_files_load_and_are_built() {
     let mut told = String::new();
     for case in cases {
         let problems = match case.validate() {
-            Ok(loaded) => loaded.plan.warnings().to_vec(),
-            Err(problems) => problems,
+            Ok((_, problems)) | Err(problems) => problems,
         };
         told.push_str(&render(&problems));
     }
@@ -150,10 +150,10 @@ fn right_files_load_and_are_built() {
 fn printed_files_load_and_print_the_same() {
     let certificates = certificates();
     for case in cases("right", &certificates) {
-        let printed = case.validate().unwrap().document.to_yaml(Secrets::Shown);
+        let printed = case.validate().unwrap().0.document.to_yaml(Secrets::Shown);
         let again = Source::Yaml(printed.clone());
         let loaded = case.validate_from(&[again], &[]);
-        let loaded =
+        let (loaded, _) =
             loaded.unwrap_or_else(|told| panic!("{}\n{printed}\n{}", case.name, render(&told)));
         assert_eq!(loaded.document.to_yaml(Secrets::Shown), printed, "{}", case.name);
     }
@@ -164,7 +164,7 @@ fn printed_files_show_no_secrets() {
     let mut num_secrets = 0;
     let certificates = certificates();
     for case in cases("right", &certificates) {
-        let document = case.validate().unwrap().document;
+        let document = case.validate().unwrap().0.document;
         num_secrets += document.to_yaml(Secrets::Shown).matches(SECRET).count();
         for printed in [document.to_yaml(Secrets::Masked), document.to_json(Secrets::Masked)] {
             assert!(!printed.contains(SECRET), "{}:\n{printed}", case.name);

@@ -232,7 +232,7 @@ mod tests {
         let (line, tail) = tail.next().await.unwrap();
         assert_eq!(line, "\n");
         for body in ["other", "something else", "wanted"] {
-            index.try_add(&request(1, body), Box::new(())).unwrap();
+            index.try_add(&request(1, body)).unwrap();
         }
         // One after each step, before what comes next is looked at.
         let (first, tail) = tail.next().await.unwrap();

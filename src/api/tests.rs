@@ -84,7 +84,7 @@ pub(super) fn index(directory: &Path) -> Arc<LogIndex> {
         max_size_bytes: None,
     });
     let index = index.unwrap();
-    index.try_add(&batch(requests()), Box::new(())).unwrap();
+    index.try_add(&batch(requests())).unwrap();
     Arc::new(index)
 }
 
@@ -396,11 +396,11 @@ async fn tail_has_every_new_match_once_in_the_order_of_arrival() {
     for (time, body) in
         [(START + 9 * second, "wanted 1"), (START, "other"), (START - 9 * second, "wanted 2, late")]
     {
-        index.try_add(&request(time, body), Box::new(())).unwrap();
+        index.try_add(&request(time, body)).unwrap();
     }
     let lines = [tail.line().await, tail.line().await];
     index.commit(Time::from_unix_nanos(START)).await.unwrap().unwrap();
-    index.try_add(&request(START, "wanted 3"), Box::new(())).unwrap();
+    index.try_add(&request(START, "wanted 3")).unwrap();
     let last = tail.line().await;
     assert_eq!(last["body"], "wanted 3");
     // The same JSON as that of a search.
@@ -420,7 +420,7 @@ async fn tail_begins_with_the_past_and_misses_nothing_after_it() {
     let target = "/api/v1/logs/tail?start=2026-11-24T15:00:01Z";
     let mut tail = Tail::open(addr, target).await;
     for index in &indexes {
-        index.try_add(&request(START, "late"), Box::new(())).unwrap();
+        index.try_add(&request(START, "late")).unwrap();
     }
     let mut bodies = Vec::new();
     for _ in 0..6 {

@@ -18,10 +18,10 @@ pub(super) struct Validate {
 impl Validate {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
-        app::check(&loaded, &super::environment)
+        let warnings = app::check(&loaded, &super::environment)
             .map_err(|problems| anyhow!(config::render(&problems)))?;
         let mut out = std::io::stdout().lock();
-        for warning in loaded.plan.warnings() {
+        for warning in warnings {
             writeln!(out, "{warning}")?;
         }
         writeln!(out, "the configuration is valid")?;

@@ -116,6 +116,8 @@ impl LoadedConnector {
 pub struct LoadedExporter {
     /// The driver's settings where the file says nothing.
     pub driver_defaults: DriverSettings,
+    /// As [`ExporterConfig::memory_bytes`].
+    pub memory_bytes: usize,
     driver: Arc<dyn Fn(DriverSettings) -> DriverSettings + Send + Sync>,
     build: BuildFn<Arc<dyn Exporter>>,
 }
@@ -354,6 +356,7 @@ fn load_exporter<C: ExporterConfig>(
         let for_driver = config.clone();
         LoadedExporter {
             driver_defaults: C::driver_defaults(),
+            memory_bytes: config.memory_bytes(),
             driver: Arc::new(move |settings| for_driver.driver(settings)),
             build: Arc::new(move |context| config.build(context)),
         }

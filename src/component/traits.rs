@@ -410,6 +410,11 @@ pub trait ExporterConfig: DeserializeOwned + Clone + Send + Sync + 'static {
         settings
     }
 
+    /// The most bytes that it means to hold for one signal, beside what waits in its queue.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
     /// Builds it for one signal; no I/O but reading certificates.
     ///
     /// # Errors

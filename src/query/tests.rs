@@ -349,7 +349,7 @@ fn index(directory: &Path, detail: Detail) -> LogIndex {
 }
 
 fn add(index: &LogIndex, samples: &[Sample], arrived: u64) {
-    index.try_add(&batch(samples, arrived), Box::new(())).unwrap();
+    index.try_add(&batch(samples, arrived)).unwrap();
 }
 
 fn commit(index: &LogIndex) {
@@ -575,7 +575,7 @@ fn tenants_and_windows_have_folders_of_their_own_and_old_ones_go() {
     }
     let of_tenant = batch(&[sample(9, "x")], 0);
     let context = Context { tenant: Some("acme".into()), ..Context::default() };
-    index.try_add(&of_tenant.with_context(Arc::new(context)), Box::new(())).unwrap();
+    index.try_add(&of_tenant.with_context(Arc::new(context))).unwrap();
     let commit_at = |seconds: u64| {
         let now = Time::from_unix_nanos(seconds * second);
         index.commit(now).blocking_recv().unwrap().unwrap();
@@ -599,12 +599,12 @@ fn full_tail_takes_no_more_until_a_commit() {
     })
     .unwrap();
     let mut added = 0;
-    while index.try_add(&batch(&[sample(1, "x")], 0), Box::new(())).is_ok() {
+    while index.try_add(&batch(&[sample(1, "x")], 0)).is_ok() {
         added += 1;
     }
     assert!(index.is_commit_due());
     commit(&index);
-    assert!(index.try_add(&batch(&[sample(1, "x")], 0), Box::new(())).is_ok());
+    assert!(index.try_add(&batch(&[sample(1, "x")], 0)).is_ok());
     assert_eq!(find(&index, "x", 0..10, 100).len(), added + 1);
 }
 

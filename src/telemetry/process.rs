@@ -28,6 +28,13 @@ impl ProcessUsage {
         Self::read("self")
     }
 
+    /// The memory of this process that is resident and not of files; `None` where the system has no
+    /// `/proc`.
+    #[must_use]
+    pub fn own_private_bytes() -> Option<u64> {
+        bytes_of("RssAnon:", &fs::read_to_string("/proc/self/status").ok()?)
+    }
+
     /// Reads that of another process; `None` when there is none with this id.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {

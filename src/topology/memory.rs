@@ -1,10 +1,17 @@
 //! How much memory telemetry may take up: the limit of the one budget.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::Plan;
+use super::graph::End;
 use crate::component::Budget;
+use crate::config::Diagnostic;
+use crate::telemetry::ProcessUsage;
 
 /// The part of all memory that telemetry may take up where the file says nothing, in percent.
 const DEFAULT_LIMIT_PERCENT: usize = 75;
@@ -15,6 +22,20 @@ const SPIKE_PERCENT: usize = 20;
 /// What is taken for the machine's memory where it cannot be told.
 const UNKNOWN_TOTAL_BYTES: usize = 1 << 30;
 
+/// How often it is seen to how much memory the process takes.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Lets the budget know how much memory the process takes, as long as it is polled; at once over
+/// where the system does not tell.
+pub(super) async fn watch(budget: Budget) {
+    let mut ticks = interval(WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while let Some(bytes) = ProcessUsage::own_private_bytes() {
+        budget.observe(usize::try_from(bytes).unwrap_or(usize::MAX));
+        ticks.tick().await;
+    }
+}
+
 /// A budget as `plan` has it.
 #[must_use]
 pub fn budget(plan: &Plan) -> Budget {
@@ -24,6 +45,49 @@ pub fn budget(plan: &Plan) -> Budget {
         (limit_bytes, limit_bytes / 100 * SPIKE_PERCENT)
     });
     Budget::new(limit_bytes, spike_bytes)
+}
+
+/// What is probably not meant in `plan`, with `budget` for its memory.
+#[must_use]
+pub fn warnings(plan: &Plan, budget: &Budget) -> Vec<Diagnostic> {
+    let held = held_by_exporters(plan);
+    let total: usize = held.iter().map(|(_, bytes)| bytes).sum();
+    let limit = budget.limit_bytes();
+    let mut warnings = plan.warnings().to_vec();
+    if total > limit {
+        let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
+        let sum: Vec<String> =
+            held.iter().map(|(name, bytes)| format!("{name} {}", mib(*bytes))).collect();
+        let message = format!(
+            "exporters may hold {} of memory ({}), more than the limit of {}",
+            mib(total),
+            sum.join(", "),
+            mib(limit)
+        );
+        let hint = "they will commit earlier, in smaller pieces: give more memory, or lower \
+                    `memory` of `logindex` and `row_group::max_bytes` of `parquet`";
+        warnings.push(Diagnostic::warning(message).hint(hint));
+    }
+    warnings
+}
+
+/// What exporters that are used mean to hold, by exporter and signal.
+fn held_by_exporters(plan: &Plan) -> Vec<(String, usize)> {
+    let ends = plan.pipelines.iter().flat_map(|pipeline| {
+        let signal = pipeline.id.signal();
+        pipeline.exporters.iter().map(move |end| (end, signal))
+    });
+    let used: BTreeSet<_> = ends
+        .filter_map(|(end, signal)| match end {
+            End::Component(id) => Some((id, signal)),
+            End::Connector(_) => None,
+        })
+        .collect();
+    let held = used.into_iter().filter_map(|(id, signal)| {
+        let bytes = plan.exporters.get(id)?.loaded.exporter.memory_bytes;
+        (bytes > 0).then(|| (format!("`{id}` for {}", signal.as_str()), bytes))
+    });
+    held.collect()
 }
 
 /// The memory of the cgroup, or of the machine where that is less.

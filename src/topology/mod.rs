@@ -17,7 +17,7 @@ mod memory;
 
 pub use graph::Plan;
 pub use lifecycle::{Engine, StartError, check};
-pub use memory::budget;
+pub use memory::{budget, warnings};
 
 #[cfg(test)]
 mod test_support;

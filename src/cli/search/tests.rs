@@ -60,7 +60,7 @@ fn batch<'a>(bodies: impl IntoIterator<Item = &'a str>) -> Batch {
 }
 
 fn add<'a>(index: &LogIndex, bodies: impl IntoIterator<Item = &'a str>) {
-    index.try_add(&batch(bodies), Box::new(())).unwrap();
+    index.try_add(&batch(bodies)).unwrap();
 }
 
 fn open_index(directory: &Path) -> Arc<LogIndex> {

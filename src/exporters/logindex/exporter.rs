@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::component::{Budget, ExportError, Exporter, Held, Host, Payload, Request, Sent};
+use crate::component::{Budget, Charge, ExportError, Exporter, Held, Host, Payload, Request, Sent};
 use crate::data::{Batch, Time};
 use crate::storage::logindex::{LogIndex, LogIndexError, Settings};
 use crate::telemetry::Clock;
 
-/// The account of what waits for a commit, beyond the requests that it came in.
+/// The account of the documents that wait for a commit, beside the requests that they are made of.
 const ACCOUNT: &str = "logindex";
 
-/// What the terms of a record take in memory, as a part of its own bytes.
-const TERMS_SHARE: f64 = 0.5;
+/// While memory is short a commit is due when what waits takes one part in so many of the index's
+/// memory: less would make many small segments.
+const TIGHT_PART: usize = 8;
 
 /// How often the index looks after its retention when nothing comes in.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -26,6 +27,7 @@ pub(super) struct LogIndexExporter {
     commit_interval: Duration,
     clock: Clock,
     budget: Budget,
+    charge: Mutex<Charge>,
     index: OnceLock<Arc<LogIndex>>,
     waiting: Mutex<Waiting>,
 }
@@ -45,6 +47,7 @@ impl LogIndexExporter {
             commit_interval,
             clock: host.clock.clone(),
             budget: host.budget.clone(),
+            charge: Mutex::new(host.budget.charge(ACCOUNT, 0)),
             index: OnceLock::new(),
             waiting: Mutex::default(),
         }
@@ -62,6 +65,18 @@ impl LogIndexExporter {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Charges what documents take now.
+    fn settle(&self, index: &LogIndex) {
+        let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
+        charge.resize(index.writer_bytes());
+    }
+
+    /// Whether a commit is due before its time.
+    fn is_due(&self, index: &LogIndex) -> bool {
+        let much = index.settings().memory_bytes / TIGHT_PART;
+        index.is_commit_due() || (index.tail_bytes() >= much && self.budget.is_tight())
+    }
+
     /// Adds a batch as soon as there is room.
     async fn add(&self, index: &LogIndex, batch: &Batch) -> Result<(), ExportError> {
         loop {
@@ -69,8 +84,8 @@ impl LogIndexExporter {
             tokio::pin!(room);
             // From here on no notification is missed.
             room.as_mut().enable();
-            let charge = self.budget.charge(ACCOUNT, terms_bytes(batch));
-            if index.try_add(batch, Box::new(charge)).is_ok() {
+            if index.try_add(batch).is_ok() {
+                self.settle(index);
                 return Ok(());
             }
             if index.is_stopped() {
@@ -112,7 +127,7 @@ impl Exporter for LogIndexExporter {
         let retention = index.settings().has_retention();
         let retention = retention.then(|| waiting.last_flush.saturating_add(RETENTION_INTERVAL));
         match waiting.since {
-            Some(_) if index.is_commit_due() => Some(Time::default()),
+            Some(_) if self.is_due(index) => Some(Time::default()),
             Some(since) => Some(since.saturating_add(self.commit_interval)),
             None => retention,
         }
@@ -129,6 +144,7 @@ impl Exporter for LogIndexExporter {
             waiting.since.take()
         };
         let committed = index.commit(now).await;
+        self.settle(index);
         let failure = match committed {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => retry(error),
@@ -147,16 +163,4 @@ impl Exporter for LogIndexExporter {
 
 fn retry(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ExportError {
     ExportError::Retry { after: None, source: error.into() }
-}
-
-/// An estimate of what the terms of a batch take until they are committed.
-fn terms_bytes(batch: &Batch) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an estimate"
-    )]
-    let bytes = (batch.size_bytes() as f64 * TERMS_SHARE) as usize;
-    bytes
 }

@@ -91,6 +91,10 @@ retention:
         settings
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.memory.as_usize()
+    }
+
     fn build(&self, context: &BuildContext) -> Result<Arc<dyn Exporter>, BuildError> {
         let window = self.window.get();
         let is_whole = window.as_nanos().is_multiple_of(WINDOW_UNIT.as_nanos());

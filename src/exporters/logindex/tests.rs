@@ -73,13 +73,29 @@ async fn batch_is_found_when_it_was_sent_and_is_safe_after_a_flush() {
     assert_eq!(exporter.deadline(), None);
     assert_eq!(send(&exporter, 3).await, Sent::BUFFERED);
     assert_eq!(found(&exporter), 3);
-    assert!(host.budget.used_bytes() > 0);
     let in_time = Time::from_unix_nanos(1_000).saturating_add(StdDuration::from_secs(15));
     assert_eq!(exporter.deadline(), Some(in_time));
     exporter.flush().await.unwrap();
     assert_eq!(exporter.deadline(), None);
     assert_eq!(found(&exporter), 3);
     assert_eq!(host.budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn commit_is_due_earlier_while_memory_is_short_if_there_is_much_to_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::manual(Time::from_unix_nanos(1_000));
+    let host = host(&clock);
+    let exporter = exporter(folder.path(), &host);
+    exporter.start().await.unwrap();
+    let of_others = host.budget.charge("others", host.budget.door_bytes());
+    send(&exporter, 1).await;
+    assert_ne!(exporter.deadline(), Some(Time::default()));
+    // More than an eighth of the index's memory and less than the half at which it is always due.
+    send(&exporter, (64 << 20) / 4 / batch(100).size_bytes() * 100).await;
+    assert_eq!(exporter.deadline(), Some(Time::default()));
+    drop(of_others);
+    assert_ne!(exporter.deadline(), Some(Time::default()));
 }
 
 #[tokio::test]

@@ -120,10 +120,7 @@ impl ParquetExporter {
             let worked = work(archive);
             let lost = archive.take_lost();
             lost.set_aside.iter().for_each(|record| quarantine.keep(&id, record));
-            let taken = archive.memory_bytes();
-            let charged = charge.size_bytes();
-            charge.grow(taken.saturating_sub(charged));
-            charge.shrink(charged.saturating_sub(taken));
+            charge.resize(archive.memory_bytes());
             // While the archive is held: what two calls leave must not be told in the wrong order.
             lock(&waiting).update(archive, lost.num_records, clock.now());
             worked
@@ -154,7 +151,15 @@ impl Exporter for ParquetExporter {
             return Err(rejected("an archive takes batches only"));
         };
         let (batch, now) = (batch.clone(), self.clock.now());
-        self.work(move |archive| archive.add(&batch, now)).await?;
+        let budget = self.budget.clone();
+        let add = move |archive: &mut Archive| {
+            archive.add(&batch, now)?;
+            if budget.is_tight() {
+                archive.relieve();
+            }
+            Ok(())
+        };
+        self.work(add).await?;
         Ok(Sent::BUFFERED)
     }
 

@@ -170,6 +170,10 @@ retention:
         settings
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.row_group.max_bytes.as_usize()
+    }
+
     fn build(&self, context: &BuildContext) -> Result<Arc<dyn Exporter>, BuildError> {
         self.check(context.signal)?;
         let max_rows = usize::try_from(self.row_group.max_rows.get()).unwrap_or(usize::MAX);

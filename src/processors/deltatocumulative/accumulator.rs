@@ -174,9 +174,7 @@ impl Accumulator {
     fn settle(&mut self, now: Time) {
         self.show(self.series.len());
         let size_bytes = self.series.len() * SERIES_BYTES + self.heap_bytes;
-        let charged = self.charge.size_bytes();
-        self.charge.grow(size_bytes.saturating_sub(charged));
-        self.charge.shrink(charged.saturating_sub(size_bytes));
+        self.charge.resize(size_bytes);
         match self.series.is_empty() {
             true => self.next_sweep = None,
             false => {

@@ -233,7 +233,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let index = index(folder.path(), 1 << 20);
         let wake = Arc::new(Notify::new());
-        let add = |body: &str| index.try_add(&batch(body, 2), Box::new(())).unwrap();
+        let add = |body: &str| index.try_add(&batch(body, 2)).unwrap();
         add("before");
         let (_, first) = index.follow(Arc::clone(&wake));
         add("a");
@@ -257,7 +257,7 @@ mod tests {
         let (_, slow) = index.follow(Arc::new(Notify::new()));
         let long = "x".repeat(20_000);
         for _ in 0..20 {
-            index.try_add(&batch(&long, 1), Box::new(())).unwrap();
+            index.try_add(&batch(&long, 1)).unwrap();
         }
         let kept = {
             let state = index.shared().state();

@@ -5,9 +5,9 @@
 //! batch leaves the tail and the commit becomes what is searched. When something fails, the
 //! documents since the last commit are made again from the tail, so nothing is lost.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// Wakes those who wait for room in the tail.
     pub(crate) room: Notify,
+    /// What segments in the making take, in bytes.
+    pub(crate) writer_bytes: AtomicUsize,
 }
 
 /// What is searched, and what there is to do.
@@ -119,8 +121,6 @@ pub(crate) struct Entry {
     pub(crate) key: WindowKey,
     pub(crate) batch: Batch,
     pub(crate) facts: BatchFacts,
-    /// Given back when the batch leaves the tail.
-    _charge: Box<dyn Any + Send + Sync>,
 }
 
 impl Entry {
@@ -157,6 +157,7 @@ impl LogIndex {
             state: Mutex::new(state),
             work: Condvar::new(),
             room: Notify::new(),
+            writer_bytes: AtomicUsize::new(0),
         });
         let mut worker = Worker::new(Arc::clone(&shared));
         let thread = thread::Builder::new()
@@ -172,13 +173,12 @@ impl LogIndex {
         &self.shared.settings
     }
 
-    /// Takes a batch of logs; from then on it is found. `charge` is dropped when the batch is
-    /// committed.
+    /// Takes a batch of logs; from then on it is found.
     ///
     /// # Errors
     ///
     /// Fails when the tail is full; [`LogIndex::room`] tells when to try again.
-    pub fn try_add(&self, batch: &Batch, charge: Box<dyn Any + Send + Sync>) -> Result<(), Full> {
+    pub fn try_add(&self, batch: &Batch) -> Result<(), Full> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl LogIndex {
         state.last_sequence += 1;
         state.tail_bytes += batch.size_bytes();
         let sequence = state.last_sequence;
-        let entry = Entry { sequence, key, batch: batch.clone(), facts, _charge: charge };
+        let entry = Entry { sequence, key, batch: batch.clone(), facts };
         let entry = Arc::new(entry);
         state.feed.push(&entry, self.shared.settings.memory_bytes);
         state.tail.push_back(entry);
@@ -220,6 +220,18 @@ impl LogIndex {
     #[must_use]
     pub fn is_commit_due(&self) -> bool {
         self.shared.state().tail_bytes >= self.shared.settings.memory_bytes / 2
+    }
+
+    /// Bytes of the batches that wait for a commit.
+    #[must_use]
+    pub fn tail_bytes(&self) -> usize {
+        self.shared.state().tail_bytes
+    }
+
+    /// Bytes that the documents take which are made of those batches.
+    #[must_use]
+    pub fn writer_bytes(&self) -> usize {
+        self.shared.writer_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether anything waits for a commit.

@@ -392,7 +392,7 @@ mod tests {
                 let bytes = request.encode_to_vec().into();
                 let limits = DoorLimits::default();
                 let batch = Batch::try_new(Signal::Logs, bytes, Arc::new(context), &limits);
-                index.try_add(&batch.unwrap().batch, Box::new(())).unwrap();
+                index.try_add(&batch.unwrap().batch).unwrap();
             }
             let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
             for (filter, start, end, limit, is_oldest) in searches {
@@ -435,7 +435,7 @@ mod tests {
             let bytes = ExportLogsServiceRequest { resource_logs }.encode_to_vec().into();
             let (context, limits) = (Arc::new(Context::default()), DoorLimits::default());
             let batch = Batch::try_new(Signal::Logs, bytes, context, &limits).unwrap().batch;
-            index.try_add(&batch, Box::new(())).unwrap();
+            index.try_add(&batch).unwrap();
         }
         let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
         for limit in 1..8 {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ impl Worker {
                     debug!(%error, "cannot add to the log index");
                 }
             }
+            self.tell_memory();
             if !commits.is_empty() {
                 self.commit(commits);
             }
@@ -107,6 +109,11 @@ impl Worker {
             // A panic of the thread was told by the panic hook.
             let _ = thread.join();
         }
+    }
+
+    fn tell_memory(&self) {
+        let writers = self.writers.values().map(|active| active.writer.memory_bytes());
+        self.shared.writer_bytes.store(writers.sum(), Ordering::Relaxed);
     }
 
     /// Waits for something to do; nothing when it is time to end.
@@ -267,6 +274,7 @@ impl Worker {
             self.next_retention = now.saturating_add(RETENTION_INTERVAL);
             self.remove_old(now);
         }
+        self.tell_memory();
         for wanted in commits {
             let answer = failure.clone().map_or(Ok(()), Err);
             // Whoever asked may be gone.

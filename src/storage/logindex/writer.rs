@@ -170,6 +170,11 @@ impl WindowWriter {
         )
     }
 
+    /// About the memory that documents take until they are committed.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.segment.as_ref().map_or(0, |(_, segment)| segment.mem_usage())
+    }
+
     /// Whether the next index of the window should begin.
     pub(crate) fn is_full(&self) -> bool {
         self.table.is_full() || self.next.num_records >= MAX_RECORDS

@@ -15,6 +15,9 @@ use super::{Format, Retention, Rotation};
 use crate::data::{Batch, EntryId, Signal, Time};
 use crate::storage::object::{ObjectError, ObjectStore, Upload};
 
+/// Row groups that take one part in so many of what they may are ended where memory is short.
+const RELIEF_PART: usize = 8;
+
 /// Settings of an archive.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -149,12 +152,8 @@ impl Archive {
         }
         self.limit_memory();
         self.give_up_broken();
-        // The batch is in; what the store does not take now is offered again with the next call.
-        for file in &mut self.open {
-            if let Err(error) = file.drain() {
-                debug!(%error, name = file.output.name, "the store takes nothing now");
-            }
-        }
+        // The batch is in, whatever the store takes now.
+        self.drain_open();
         Ok(())
     }
 
@@ -293,6 +292,27 @@ impl Archive {
         {
             self.end_row_group(index);
             total -= size;
+        }
+    }
+
+    /// Ends row groups that take much, which makes room in memory and smaller row groups.
+    pub fn relieve(&mut self) {
+        let much = self.settings.format.row_group.max_bytes / RELIEF_PART;
+        for index in 0..self.open.len() {
+            if self.open.get(index).is_some_and(|open| open.file.memory_bytes() >= much) {
+                self.end_row_group(index);
+            }
+        }
+        self.give_up_broken();
+        self.drain_open();
+    }
+
+    /// Moves on what is encoded; what the store does not take is offered again with the next call.
+    fn drain_open(&mut self) {
+        for file in &mut self.open {
+            if let Err(error) = file.drain() {
+                debug!(%error, name = file.output.name, "the store takes nothing now");
+            }
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) async fn run(shared: Arc<Shared>, finish: CancellationToken) {
         tokio::select! {
             () = finish.cancelled() => break,
             () = shared.commits.added.notified() => {}
+            // Where memory is short, what waits may be due at once.
+            () = shared.budget.shortage().notified() => {}
             () = until_due(&shared) => flush(&shared, &finish).await,
         }
     }

@@ -24,7 +24,7 @@ use tracing::{error, warn};
 
 use self::commit::Commits;
 use self::queue::{Item, Overflow, PushError, Queue};
-use crate::component::{Ack, Answer, DriverSettings, Exporter, Host, Outcome};
+use crate::component::{Ack, Answer, Budget, DriverSettings, Exporter, Host, Outcome};
 use crate::config::{ComponentId, Sizer};
 use crate::data::{Batch, Signal};
 use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Live, Status, Throttle};
@@ -64,6 +64,7 @@ struct Shared {
     counters: Counters,
     status: Status,
     clock: Clock,
+    budget: Budget,
     log_throttle: Throttle,
     /// No more attempts and pauses: the time for stopping is over.
     abort: CancellationToken,
@@ -179,6 +180,7 @@ impl Shared {
             counters: Counters::new(signal, &labels, host),
             status: host.status.clone(),
             clock: host.clock.clone(),
+            budget: host.budget.clone(),
             log_throttle: Throttle::default(),
             abort: CancellationToken::new(),
             id: id.clone(),

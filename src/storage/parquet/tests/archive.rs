@@ -13,7 +13,7 @@ use super::{format, read};
 use crate::data::{Batch, Context, EntryId, LogsBuilder, Part, Signal, Time, Value};
 use crate::storage::object::{LocalStore, Object, ObjectError, ObjectStore, Upload};
 use crate::storage::parquet::{
-    Archive, ParquetArchiveError, Partitioning, Retention, Rotation, Settings,
+    Archive, ParquetArchiveError, Partitioning, Retention, Rotation, RowGroup, Settings,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -256,6 +256,26 @@ fn commit_is_due_by_rows_and_by_bytes() {
         num_batches += 1;
     }
     assert!(num_batches > 1, "{num_batches}");
+}
+
+#[test]
+fn relief_ends_row_groups_that_take_much_and_no_others() {
+    let store = Handle::default();
+    let mut settings = settings();
+    settings.format.row_group = RowGroup { max_rows: 1 << 20, max_bytes: 1 << 20 };
+    let mut archive = Archive::new(settings, Arc::new(store.clone()));
+    archive.add(&batch(0..10, START), START).unwrap();
+    archive.relieve();
+    while archive.memory_bytes() < (1 << 20) / 8 {
+        archive.add(&batch(10..1010, START), START).unwrap();
+    }
+    archive.relieve();
+    assert!(archive.memory_bytes() < (1 << 20) / 8, "{}", archive.memory_bytes());
+    archive.add(&batch(0..10, START), START).unwrap();
+    archive.commit(START).unwrap();
+    let file = store.0.0.files().into_values().next().unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    assert_eq!(reader.metadata().num_row_groups(), 2);
 }
 
 #[test]
