@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catchment::codec::remote_write::{Settings, encode};
+use catchment::codec::remote_write::{Settings, Targets, encode};
 use catchment::data::{Batch, Context, DoorLimits, Signal};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -129,11 +129,11 @@ fn remote_write(criterion: &mut Criterion) {
         let batch = admitted.expect("prost wrote it").batch;
         let settings = Settings::default();
         group.bench_function(format!("{name}/encode"), |bencher| {
-            bencher.iter(|| encode(black_box(&batch), &settings));
+            bencher.iter(|| encode(black_box(&batch), &settings, &Targets::default()));
         });
         group.bench_function(format!("{name}/encode and compress"), |bencher| {
             bencher.iter(|| {
-                let encoded = encode(black_box(&batch), &settings);
+                let encoded = encode(black_box(&batch), &settings, &Targets::default());
                 let compressed = encoded.writes.iter().map(|write| {
                     snap::raw::Encoder::new().compress_vec(&write.body).map(|block| block.len())
                 });

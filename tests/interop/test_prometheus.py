@@ -189,6 +189,26 @@ class Prometheus(Case):
         self.assertTrue(exemplars)
         self.assertEqual((exemplars[0]["value"], exemplars[0]["labels"]["trace_id"]), ("0.5", "ab" * 16))
 
+    def test_late_points_do_not_make_an_older_target_info(self):
+        """A point may be older than those of other series; Prometheus refuses what is out of order in one."""
+        agent = self.agent(CONFIG, env={"PROMETHEUS": self.url})
+        start = (time.time_ns() // SECOND - 100) * SECOND
+        ages = [0, 40, 30, 80, 20, 10, 90]
+        for number, age in enumerate(ages):
+            request = ExportMetricsServiceRequest()
+            resource = request.resource_metrics.add()
+            set_attributes(resource.resource, service__name="late", host__name="h1")
+            metric = resource.scope_metrics.add().metrics.add(name=f"late{number}")
+            metric.gauge.data_points.add(time_unix_nano=start - age * SECOND, as_int=number)
+            post(agent, "metrics", request)
+        ledger = self.finish(agent)
+        for number, age in enumerate(ages):
+            ((_, value),) = self.query(f"late{number}", start - age * SECOND)
+            self.assertEqual(value, str(number))
+        account = ledger["exporters"]["prometheusremotewrite metrics"]
+        self.assertEqual((account["received"], account["delivered"]), (len(ages), len(ages)), ledger)
+        self.assertNotIn("refused", agent.log())
+
     def test_a_series_ends_where_there_is_no_value(self):
         agent = self.agent(CONFIG, env={"PROMETHEUS": self.url})
         start = (time.time_ns() // SECOND - 10) * SECOND

@@ -7,6 +7,7 @@ use super::message::MetadataType;
 use super::name::NameKind;
 use super::native::{self, Exponential};
 use super::series::Write;
+use super::target::Targets;
 use super::translate::{Attribute, Classic, Exemplar, Family, Moment, Translator};
 use crate::data::{
     self, Attributes, Batch, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData,
@@ -97,9 +98,11 @@ impl fmt::Display for Refusal {
 }
 
 /// Encodes the metrics of a batch; about 1 µs for a point of a gauge or sum.
+///
+/// `targets` are those of all batches that go to one receiver, in the order in which they go.
 #[must_use]
-pub fn encode(batch: &Batch, settings: &Settings) -> Encoded {
-    let mut walk = Walk { translator: Translator::new(settings), rejected: Vec::new() };
+pub fn encode(batch: &Batch, settings: &Settings, targets: &Targets) -> Encoded {
+    let mut walk = Walk { translator: Translator::new(settings, targets), rejected: Vec::new() };
     for resource in batch.metrics().resources() {
         let attributes: Vec<Attribute<'_>> = texts(resource.resource().attributes()).collect();
         walk.translator.resource(&attributes);

@@ -8,6 +8,7 @@ mod name;
 mod native;
 mod point_labels;
 mod series;
+mod target;
 #[cfg(test)]
 mod tests;
 mod translate;
@@ -18,6 +19,7 @@ pub use encode::{Encoded, Refusal, encode};
 pub use label::LabelRules;
 pub use name::{NameKind, NameRules};
 pub use series::{SeriesEnd, Write};
+pub use target::Targets;
 
 /// The bits of the NaN that ends a series; a signalling one, so it is never computed with.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;

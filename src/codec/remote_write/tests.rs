@@ -164,6 +164,10 @@ fn batch(resource: Vec<KeyValue>, metrics: Vec<Metric>) -> Batch {
     Batch::try_new(Signal::Metrics, bytes, Arc::new(Context::default()), &limits).unwrap().batch
 }
 
+fn encode(batch: &Batch, settings: &Settings) -> Encoded {
+    super::encode(batch, settings, &Targets::default())
+}
+
 fn decoded(encoded: &Encoded) -> Vec<TimeSeries> {
     let requests = encoded.writes.iter();
     requests.flat_map(|write| WriteRequest::decode(&write.body[..]).unwrap().timeseries).collect()
@@ -294,6 +298,29 @@ fn target_info_covers_the_times_of_the_points_in_steps() {
     };
     assert_eq!(times(vec![16, 10]), ["600000", "750000", "900000", "960000"]);
     assert_eq!(times(vec![1, 100_000]).len(), 24);
+}
+
+#[test]
+fn target_info_is_never_older_than_that_of_a_batch_before() {
+    let targets = Targets::default();
+    let times = |name: &str, minutes: &[u64]| {
+        let points = minutes.iter().map(|minutes| NumberDataPoint {
+            time_unix_nano: minutes * 60_000_000_000,
+            ..point(1.0, vec![text("m", &minutes.to_string())])
+        });
+        let resource = vec![text("service.name", name), text("host.name", "h")];
+        let batch = batch(resource, vec![gauge("g", points.collect())]);
+        let made = lines(&super::encode(&batch, &Settings::default(), &targets));
+        assert_eq!(made.len() - minutes.len(), made.iter().filter(|l| l.contains("_info")).count());
+        let info = made.into_iter().filter(|line| line.contains("target_info"));
+        info.map(|line| line.rsplit('@').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(times("s", &[10]), ["600000"]);
+    // Points of other series may be late; target_info has been told up to then.
+    assert_eq!(times("s", &[9]), [""; 0]);
+    assert_eq!(times("s", &[10]), [""; 0]);
+    assert_eq!(times("s", &[8, 14]), ["600001", "750001", "840000"]);
+    assert_eq!(times("other", &[9]), ["540000"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::name::{NameKind, unit_words};
 use super::native::{self, Exponential};
 use super::point_labels::{NAME, PointLabels};
 use super::series::{Packed, Point, SeriesTable};
+use super::target::Targets;
 use super::{STALE_NAN_BITS, Settings};
 use crate::data::{Metric, SpanId, TraceId};
 
@@ -77,6 +78,9 @@ pub(super) struct Family {
 #[derive(Debug)]
 pub(super) struct Translator<'a, 's> {
     settings: &'s Settings,
+    targets: &'s Targets,
+    /// The last samples of `target_info` in this batch, by the hash of the series.
+    informed: Vec<(u64, i64)>,
     table: SeriesTable,
     labels: PointLabels<'a>,
     of_resource: CommonLabels<'a>,
@@ -96,9 +100,11 @@ struct Resource<'a> {
 }
 
 impl<'a, 's> Translator<'a, 's> {
-    pub(super) fn new(settings: &'s Settings) -> Self {
+    pub(super) fn new(settings: &'s Settings, targets: &'s Targets) -> Self {
         Self {
             settings,
+            targets,
+            informed: Vec::new(),
             table: SeriesTable::default(),
             labels: PointLabels::new(settings.labels),
             of_resource: CommonLabels::default(),
@@ -303,6 +309,7 @@ impl<'a, 's> Translator<'a, 's> {
     /// Ends the last resource; returns the requests, and the metadata of the metrics.
     pub(super) fn finish(mut self) -> (Packed, Vec<u8>) {
         self.end_resource();
+        self.targets.note(&self.informed);
         let packed =
             self.table.pack(self.settings.num_lanes.get(), self.settings.max_request_bytes);
         (packed, self.metadata)
@@ -349,7 +356,8 @@ impl<'a, 's> Translator<'a, 's> {
         Some(info.iter().map(|(label, _)| label.clone()).collect())
     }
 
-    /// Adds the samples of `target_info` over the times of the resource's points.
+    /// Adds the samples of `target_info` over the times of the resource's points, none older than
+    /// what other batches have.
     fn end_resource(&mut self) {
         let resource = std::mem::take(&mut self.resource);
         let (Some(info), Some(earliest_ms)) = (resource.info, resource.earliest_ms) else { return };
@@ -358,6 +366,12 @@ impl<'a, 's> Translator<'a, 's> {
             put_label(&mut self.encoded, &label.name, &label.value);
         }
         let lane = SeriesTable::hash_of(&self.encoded);
+        let earliest_ms = match self.targets.last_ms(lane) {
+            Some(last_ms) if last_ms >= resource.latest_ms => return,
+            Some(last_ms) => earliest_ms.max(last_ms + 1),
+            None => earliest_ms,
+        };
+        self.informed.push((lane, resource.latest_ms));
         let series = self.table.series(&self.encoded, lane, lane);
         let bits = Point::Value(1.0_f64.to_bits());
         let span = TARGET_INFO_STEP_MS * (MAX_TARGET_INFO - 1);

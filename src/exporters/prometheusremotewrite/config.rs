@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::client_settings::{HttpClientSettings, authenticator, header_map};
 use super::exporter::RemoteWriteExporter;
-use crate::codec::remote_write::{LabelRules, NameRules, Settings};
+use crate::codec::remote_write::{LabelRules, NameRules, Settings, Targets};
 use crate::component::{BuildContext, BuildError, DriverSettings, Exporter, ExporterConfig};
 use crate::config::{ByteSize, Duration, HttpUrl, Queue, Refused};
 use crate::data::Signal;
@@ -194,6 +194,7 @@ impl ExporterConfig for RemoteWriteConfig {
             headers: RemoteWriteExporter::headers(header_map(&self.client.headers)?),
             auth: authenticator(self.client.auth.as_ref(), context)?,
             settings: self.settings()?,
+            targets: Targets::default(),
             clock: context.host.clock.clone(),
         }))
     }

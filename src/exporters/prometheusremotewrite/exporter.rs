@@ -11,7 +11,7 @@ use http_body_util::Full;
 use super::super::http_answer::{Refusal, no_answer, retry_after};
 use super::request::{Block, halve};
 use crate::codec::otlp_answer::shortened;
-use crate::codec::remote_write::{Settings, encode};
+use crate::codec::remote_write::{Settings, Targets, encode};
 use crate::component::{
     ClientAuth, ExportError, Exporter, Lane, Prepared, Rejection, Request, Sent,
 };
@@ -34,6 +34,8 @@ pub(super) struct RemoteWriteExporter {
     pub(super) auth: Option<Arc<dyn ClientAuth>>,
     /// How metrics become series.
     pub(super) settings: Settings,
+    /// Up to when `target_info` was sent.
+    pub(super) targets: Targets,
     /// Against which dates in answers are read.
     pub(super) clock: Clock,
 }
@@ -104,7 +106,7 @@ impl Exporter for RemoteWriteExporter {
     }
 
     fn prepare(&self, batch: Batch) -> Prepared {
-        let encoded = encode(&batch, &self.settings);
+        let encoded = encode(&batch, &self.settings, &self.targets);
         let mut prepared = Prepared::default();
         for (num_records, reason) in encoded.rejected {
             prepared.rejected.push(Rejection { num_records, reason: reason.to_string() });

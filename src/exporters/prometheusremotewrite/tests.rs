@@ -14,7 +14,7 @@ use prost::Message;
 
 use super::super::test_server::TestServer;
 use super::exporter::RemoteWriteExporter;
-use crate::codec::remote_write::Settings;
+use crate::codec::remote_write::{Settings, Targets};
 use crate::component::{ExportError, Exporter, Lane, Prepared, Sent};
 use crate::data::{Batch, Context, DoorLimits, Signal};
 use crate::net::{Body, Client, ClientOptions};
@@ -51,6 +51,7 @@ fn exporter(url: &str) -> RemoteWriteExporter {
         headers: RemoteWriteExporter::headers(user),
         auth: None,
         settings: Settings { num_lanes: NonZeroU64::new(3).unwrap(), ..Settings::default() },
+        targets: Targets::default(),
         clock: Clock::default(),
     }
 }
