@@ -3,12 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::{Disk, DiskFile};
+use crate::storage::folder;
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,19 +17,7 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        let mut missing: Vec<PathBuf> = Vec::new();
-        let mut folder = path;
-        while !folder.as_os_str().is_empty() && !folder.is_dir() {
-            missing.push(folder.to_owned());
-            let Some(parent) = folder.parent() else { break };
-            folder = parent;
-        }
-        fs::create_dir_all(path)?;
-        for made in missing {
-            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-            self.sync_folder(parent.unwrap_or(Path::new(".")))?;
-        }
-        Ok(())
+        folder::create(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -67,7 +56,7 @@ impl Disk for LocalDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        folder::sync(folder)
     }
 }
 

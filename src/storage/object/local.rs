@@ -8,6 +8,7 @@ use flate2::Crc;
 use tracing::{info, warn};
 
 use super::{Object, ObjectError, ObjectStore, Upload};
+use crate::storage::folder;
 
 /// The folder of files that are being written; readers leave out names that begin with a dot.
 const TEMPORARY: &str = ".temporary";
@@ -54,7 +55,7 @@ impl LocalStore {
 impl ObjectStore for LocalStore {
     fn open(&self) -> Result<(), ObjectError> {
         let folder = self.root.join(TEMPORARY);
-        create_folder(&folder).map_err(failed("create", &folder))?;
+        folder::create(&folder).map_err(failed("create", &folder))?;
         for entry in fs::read_dir(&folder).map_err(failed("read", &folder))? {
             let entry = entry.map_err(failed("read", &folder))?;
             let name = entry.file_name();
@@ -220,11 +221,11 @@ impl Upload for LocalUpload {
         }
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if self.state == State::Synced {
-            create_folder(folder).map_err(failed("create", folder))?;
+            folder::create(folder).map_err(failed("create", folder))?;
             fs::rename(&self.temporary, &self.path).map_err(failed("rename to", &self.path))?;
             self.state = State::Named;
         }
-        sync_folder(folder).map_err(failed("sync", folder))
+        folder::sync(folder).map_err(failed("sync", folder))
     }
 }
 
@@ -255,25 +256,6 @@ fn create_locked(path: &Path) -> io::Result<File> {
         return Err(io::ErrorKind::Interrupted.into());
     }
     Ok(file)
-}
-
-/// Creates a folder and those above it, durably.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    create_folder(parent)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    sync_folder(parent)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
