@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 pub use self::embedded::{PIPELINES, Pipeline, REMOTE_WRITE_VARIABLE};
@@ -101,6 +102,8 @@ pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
     for warning in topology::warnings(&loaded.plan, &host.budget) {
         warn!(place = ?warning.place().map(ToString::to_string), "{}", warning.message());
     }
+    let mut watches = JoinSet::new();
+    watches.spawn(topology::watch_process(host.budget.clone()));
     let mut engine = start(&loaded.plan, host).await?;
     let servers = match serve(&loaded.plan, &engine).await {
         Ok(servers) => servers,

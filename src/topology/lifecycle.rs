@@ -21,7 +21,6 @@ use super::driver::Driver;
 use super::fanout::{FanOut, Target};
 use super::graph::{End, PlannedPipeline};
 use super::intake::Pipelines;
-use super::memory;
 use crate::component::{
     Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError, Sharding,
     Transport,
@@ -89,7 +88,6 @@ pub struct Engine {
     workers: Workers,
     intakes: Vec<Arc<Pipelines>>,
     receivers: JoinSet<(ComponentId, Result<(), RunError>)>,
-    watches: JoinSet<()>,
     stop_receivers: CancellationToken,
     shutdown_timeout: Duration,
 }
@@ -122,7 +120,6 @@ impl Engine {
             workers: Workers::default(),
             intakes: Vec::new(),
             receivers: JoinSet::new(),
-            watches: JoinSet::new(),
             stop_receivers: CancellationToken::new(),
             shutdown_timeout: plan.settings().shutdown_timeout.get(),
         };
@@ -173,7 +170,6 @@ impl Engine {
 
     async fn start_all(&mut self, plan: &Plan, components: Components) -> Result<(), StartError> {
         self.bind(plan)?;
-        self.watches.spawn(memory::watch(self.host.budget.clone()));
         for (id, extension) in components.extensions {
             let listeners = self.listeners.of(&format!("extensions::{id}"));
             let started = extension.start(&listeners, &self.host).await;
@@ -275,7 +271,6 @@ impl Engine {
         for (_, extension) in self.extensions.iter().rev() {
             extension.stop().await;
         }
-        self.watches.shutdown().await;
     }
 }
 

@@ -25,9 +25,11 @@ const UNKNOWN_TOTAL_BYTES: usize = 1 << 30;
 /// How often it is seen to how much memory the process takes.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Lets the budget know how much memory the process takes, as long as it is polled; at once over
+/// Lets `budget` know how much memory the process takes, as long as it is polled; at once over
 /// where the system does not tell.
-pub(super) async fn watch(budget: Budget) {
+///
+/// It is for who owns the process: what else lives in it counts too.
+pub async fn watch_process(budget: Budget) {
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Some(bytes) = ProcessUsage::own_private_bytes() {

@@ -17,7 +17,7 @@ mod memory;
 
 pub use graph::Plan;
 pub use lifecycle::{Engine, StartError, check};
-pub use memory::{budget, warnings};
+pub use memory::{budget, warnings, watch_process};
 
 #[cfg(test)]
 mod test_support;
