@@ -28,6 +28,7 @@ pub fn builtin() -> Registry {
         .extension::<extensions::basicauth::BasicAuthConfig>()
         .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
         .extension::<extensions::health_check::HealthCheckConfig>()
+        .extension::<extensions::journal::JournalConfig>()
         .extension::<extensions::pprof::PprofConfig>()
         .extension::<extensions::zpages::ZpagesConfig>()
 }

@@ -28,6 +28,7 @@ mod otlp {
     mod frames;
     mod grpc;
     mod http;
+    mod journal;
     mod json;
     mod limits;
     mod pressure;

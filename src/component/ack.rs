@@ -65,9 +65,46 @@ pub type Acks = SmallVec<[Ack; 1]>;
 /// Makes a share in a new answer and the receiver of that answer.
 pub fn promise(live: Live) -> (Ack, oneshot::Receiver<Answer>) {
     let (sender, receiver) = oneshot::channel();
-    let state = State { worst: Answer::DELIVERED, sender: Some(sender) };
-    let promise = Arc::new(Promise { state: Mutex::new(state) });
+    let to = To::Client(Some(sender));
+    let promise = Arc::new(Promise { worst: Mutex::new(Answer::DELIVERED), to });
     (Ack { promises: smallvec![promise], live }, receiver)
+}
+
+/// Makes a share in what becomes of the journal entry `number`; `watch` is told.
+pub fn entry_promise(live: Live, number: u64, watch: Arc<dyn EntryWatch>) -> Ack {
+    let entry = Arc::new(Entry { number, outstanding: Mutex::default(), watch });
+    let to = To::Entry { entry, route: None, routes: Mutex::default() };
+    let promise = Arc::new(Promise { worst: Mutex::new(Answer::DELIVERED), to });
+    Ack { promises: smallvec![promise], live }
+}
+
+/// Is told what becomes of journal entries, on whatever thread that turns out; must not block.
+pub trait EntryWatch: Send + Sync {
+    /// An entry is done with on a route: everything of it that went there was delivered or
+    /// rejected, and no more of it will come.
+    fn done(&self, number: u64, route: &Arc<str>);
+
+    /// An entry is on its way nowhere any more.
+    fn finished(&self, number: u64, outstanding: Outstanding);
+}
+
+/// What of a journal entry must run again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// The routes on which something was not taken.
+    pub routes: Vec<Arc<str>>,
+    /// Whether something was not taken on the way to them.
+    pub before: bool,
+    /// Why, of one of them.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Outstanding {
+    /// Whether the entry is done with on all routes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && !self.before
+    }
 }
 
 impl Ack {
@@ -133,6 +170,11 @@ impl Ack {
         Self { promises: SmallVec::new(), live }
     }
 
+    /// Another share, in what becomes of journal entries on `route`, with records of its own.
+    pub fn share_on(&self, route: &Arc<str>, live: Live) -> Self {
+        Self { promises: self.promises.iter().map(|promise| promise.on(route)).collect(), live }
+    }
+
     /// Whether a client waits for the answer.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
@@ -152,31 +194,102 @@ impl Drop for Ack {
 /// An answer in the making; given when the last share is gone.
 #[derive(Debug)]
 struct Promise {
-    state: Mutex<State>,
+    worst: Mutex<Answer>,
+    to: To,
 }
 
+/// Who gets an answer.
 #[derive(Debug)]
-struct State {
-    worst: Answer,
-    sender: Option<oneshot::Sender<Answer>>,
+enum To {
+    /// A client that waits.
+    Client(Option<oneshot::Sender<Answer>>),
+    /// A journal entry.
+    Entry {
+        entry: Arc<Entry>,
+        /// `None`: all that happens before the routes part.
+        route: Option<Arc<str>>,
+        /// The promises for the routes, so that none is given before all of the entry is on its way.
+        routes: Mutex<Vec<Arc<Promise>>>,
+    },
+}
+
+/// A journal entry on its way; told when the last of its promises is given.
+struct Entry {
+    number: u64,
+    outstanding: Mutex<Outstanding>,
+    watch: Arc<dyn EntryWatch>,
 }
 
 impl Promise {
     fn note(&self, answer: &Answer) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if answer.outcome > state.worst.outcome {
-            state.worst = answer.clone();
+        let mut worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
+        if answer.outcome > worst.outcome {
+            *worst = answer.clone();
         }
+    }
+
+    /// The promise for a route of an entry; of a client there is only one.
+    fn on(self: &Arc<Self>, on: &Arc<str>) -> Arc<Self> {
+        let To::Entry { entry, route: None, routes } = &self.to else { return Arc::clone(self) };
+        let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |promise: &&Arc<Self>| matches!(&promise.to, To::Entry { route: Some(route), .. } if route == on);
+        if let Some(promise) = routes.iter().find(is_it) {
+            return Arc::clone(promise);
+        }
+        let to = To::Entry {
+            entry: Arc::clone(entry),
+            route: Some(Arc::clone(on)),
+            routes: Mutex::default(),
+        };
+        let promise = Arc::new(Self { worst: Mutex::new(Answer::DELIVERED), to });
+        routes.push(Arc::clone(&promise));
+        promise
     }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = state.sender.take() {
-            // The client may be gone; then nobody needs the answer.
-            let _ = sender.send(mem::replace(&mut state.worst, Answer::DELIVERED));
+        let worst = self.worst.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let worst = mem::replace(worst, Answer::DELIVERED);
+        match &mut self.to {
+            To::Client(sender) => {
+                if let Some(sender) = sender.take() {
+                    // The client may be gone; then nobody needs the answer.
+                    let _ = sender.send(worst);
+                }
+            }
+            To::Entry { entry, route, .. } => entry.note(route.as_ref(), worst),
         }
+    }
+}
+
+impl Entry {
+    fn note(&self, route: Option<&Arc<str>>, answer: Answer) {
+        if answer.outcome != Outcome::Retry {
+            if let Some(route) = route {
+                self.watch.done(self.number, route);
+            }
+            return;
+        }
+        let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
+        match route {
+            Some(route) => outstanding.routes.push(Arc::clone(route)),
+            None => outstanding.before = true,
+        }
+        outstanding.reason = outstanding.reason.take().or(answer.reason);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let outstanding = self.outstanding.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.watch.finished(self.number, mem::take(outstanding));
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Entry").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -218,5 +331,69 @@ mod tests {
         let held = ack.detach();
         assert_eq!(answer.try_recv().unwrap().outcome, Outcome::Delivered);
         assert!(!held.is_awaited());
+    }
+
+    #[derive(Default)]
+    struct Told(Mutex<(Vec<String>, Option<Outstanding>)>);
+
+    impl EntryWatch for Told {
+        fn done(&self, number: u64, route: &Arc<str>) {
+            self.0.lock().unwrap().0.push(format!("{number} {route}"));
+        }
+
+        fn finished(&self, _number: u64, outstanding: Outstanding) {
+            self.0.lock().unwrap().1 = Some(outstanding);
+        }
+    }
+
+    impl Told {
+        fn done(&self) -> Vec<String> {
+            self.0.lock().unwrap().0.clone()
+        }
+
+        fn outstanding(&self) -> Option<Outstanding> {
+            self.0.lock().unwrap().1.clone()
+        }
+    }
+
+    fn entry() -> (Ack, Arc<Told>) {
+        let told = Arc::new(Told::default());
+        (entry_promise(Live::none(), 7, Arc::<Told>::clone(&told)), told)
+    }
+
+    #[test]
+    fn route_is_done_when_nothing_more_can_come_on_it() {
+        let (mut ack, told) = entry();
+        let later = ack.split(0);
+        let route: Arc<str> = "a".into();
+        ack.share_on(&route, Live::none()).answer(Outcome::Delivered);
+        ack.answer(Outcome::Delivered);
+        assert!(told.done().is_empty());
+        later.share_on(&route, Live::none()).answer(Outcome::Rejected);
+        later.answer(Outcome::Delivered);
+        assert_eq!(told.done(), ["7 a"]);
+        assert!(told.outstanding().unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_routes_that_were_not_taken_are_outstanding() {
+        let (ack, told) = entry();
+        let [first, second]: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let full = Answer::new(Outcome::Retry, "full");
+        let share = ack.share_on(&first, Live::none());
+        ack.share_on(&second, Live::none()).answer_with(&full);
+        ack.answer(Outcome::Delivered);
+        assert_eq!(told.outstanding(), None);
+        share.answer(Outcome::Delivered);
+        assert_eq!(told.done(), ["7 a"]);
+        let expected = Outstanding { routes: vec![second], before: false, reason: full.reason };
+        assert_eq!(told.outstanding(), Some(expected));
+    }
+
+    #[test]
+    fn entry_that_is_lost_on_the_way_is_outstanding() {
+        let (ack, told) = entry();
+        drop(ack);
+        assert!(told.outstanding().unwrap().before);
     }
 }

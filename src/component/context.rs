@@ -1,12 +1,12 @@
 //! What a component is given when it is built.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::message::Cause;
-use super::{Budget, ClientAuth, Extension, ServerAuth};
+use super::{Budget, ClientAuth, Extension, Journal, ServerAuth};
 use crate::config::{ComponentId, PipelineId};
 use crate::data::Signal;
 use crate::telemetry::{Clock, Ledger, Metrics, Status};
@@ -96,6 +96,13 @@ impl Extensions {
         extension
             .client_auth()
             .ok_or_else(|| BuildError::NotAnAuthenticator { id: id.clone(), role: "requests" })
+    }
+
+    /// The extensions that are journals, by id; there may be one.
+    #[must_use]
+    pub fn journals(&self) -> BTreeMap<&ComponentId, Arc<dyn Journal>> {
+        let running = self.running.iter();
+        running.filter_map(|(id, extension)| Some((id, extension.journal()?))).collect()
     }
 
     /// The ids of the running extensions, sorted.

@@ -124,6 +124,12 @@ impl Budget {
         self.used_bytes() > self.shared.open_bytes() / 8 * 7
     }
 
+    /// Whether `size_bytes` more leave a quarter to what comes from outside: for work that can wait.
+    #[must_use]
+    pub fn has_ample_room(&self, size_bytes: usize) -> bool {
+        self.used_bytes() + size_bytes <= self.shared.open_bytes() / 4 * 3
+    }
+
     /// Is notified whenever a charge is refused at the door.
     #[must_use]
     pub fn shortage(&self) -> &Notify {

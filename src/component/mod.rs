@@ -3,6 +3,7 @@
 mod ack;
 mod auth;
 mod context;
+mod journal;
 mod listen;
 mod memory;
 mod message;
@@ -10,9 +11,10 @@ mod outbox;
 mod registry;
 mod traits;
 
-pub use ack::{Ack, Acks, Answer, Outcome, promise};
+pub use ack::{Ack, Acks, Answer, EntryWatch, Outcome, Outstanding, entry_promise, promise};
 pub use auth::{AuthError, ClientAuth, Identity, ServerAuth};
 pub use context::{BuildContext, BuildError, Extensions, Host, Output, Shard};
+pub use journal::{Journal, JournalEntry, Stored};
 pub use listen::{Endpoint, Inlet, Intake, Listener, Listeners, Pressure, Transport};
 pub use memory::{Budget, Charge};
 pub use message::{

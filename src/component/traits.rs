@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::Cause;
 use super::{
-    BuildContext, BuildError, ClientAuth, Endpoint, ExportError, Held, Host, Inlet, Listeners,
-    Outbox, Prepared, Request, Sent, ServerAuth,
+    BuildContext, BuildError, ClientAuth, Endpoint, ExportError, Held, Host, Inlet, Journal,
+    Listeners, Outbox, Prepared, Request, Sent, ServerAuth,
 };
 use crate::config::{Queue, Retry};
 use crate::data::{Batch, Signal, Time};
@@ -268,6 +268,11 @@ pub trait Extension: Send + Sync {
 
     /// As an authenticator of a client's requests.
     fn client_auth(&self) -> Option<Arc<dyn ClientAuth>> {
+        None
+    }
+
+    /// As the journal behind all receivers.
+    fn journal(&self) -> Option<Arc<dyn Journal>> {
         None
     }
 }

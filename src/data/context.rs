@@ -10,8 +10,9 @@ use super::Time;
 
 /// Who sent a batch and when it arrived.
 ///
-/// Batches of different tenants or identities never merge; a merged batch keeps the oldest arrival
-/// time, and of peer and metadata what is equal in all.
+/// Batches of different tenants or identities, or that are done with on different routes, never
+/// merge; a merged batch keeps the oldest arrival time, and of peer and metadata what is equal in
+/// all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// The tenant that the data belongs to, if tenants are told apart.
@@ -24,6 +25,8 @@ pub struct Context {
     pub metadata: BTreeMap<String, Vec<String>>,
     /// When the request was received.
     pub arrived: Time,
+    /// The routes which have the records already, when a journal entry runs again.
+    pub done: Arc<[Arc<str>]>,
 }
 
 /// An entry of a journal: the journal's id, made with its directory, and the entry's number.

@@ -3,6 +3,7 @@
 pub mod basicauth;
 pub mod bearertokenauth;
 pub mod health_check;
+pub mod journal;
 mod pages;
 pub mod pprof;
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::graph::{End, Plan, Planned, PlannedPipeline};
+use super::graph::{End, Plan, Planned, PlannedExporter, PlannedPipeline};
 use crate::component::{
-    BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host,
+    BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host, Journal,
     LoadedReceiver, Output, Processor, Receiver, Shard, Sharding, Transport,
 };
 use crate::config::{self, ComponentId, Diagnostic, Node, PipelineId, Place};
@@ -39,6 +39,7 @@ pub(super) struct BuiltConnector {
 pub(super) struct Components {
     pub(super) host: Host,
     pub(super) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) exporters: Vec<BuiltExporter>,
     pub(super) connectors: Vec<BuiltConnector>,
     pub(super) pipelines: BTreeMap<PipelineId, Vec<BuiltSegment>>,
@@ -64,7 +65,9 @@ impl Components {
         }
         let running: HashMap<_, _> = extensions.iter().cloned().collect();
         host.extensions = Extensions::new(running);
-        let mut builder = Builder { plan, host, num_workers, problems };
+        let journal = journal(plan, &host.extensions, &mut problems);
+        let mut builder =
+            Builder { plan, host, has_journal: journal.is_some(), num_workers, problems };
         let exporters = builder.exporters();
         let connectors = builder.connectors();
         let pipelines = plan.pipelines.iter();
@@ -73,11 +76,31 @@ impl Components {
         let receivers = builder.receivers();
         let Builder { host, problems, .. } = builder;
         if problems.is_empty() {
-            Ok(Self { host, extensions, exporters, connectors, pipelines, receivers })
+            Ok(Self { host, extensions, journal, exporters, connectors, pipelines, receivers })
         } else {
             Err(problems)
         }
     }
+}
+
+/// The journal, if there is one; there cannot be two.
+fn journal(
+    plan: &Plan,
+    extensions: &Extensions,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Arc<dyn Journal>> {
+    let mut journals = extensions.journals().into_iter();
+    let (first, journal) = journals.next()?;
+    for (id, _) in journals {
+        let message = format!("`{id}` is a second journal: `{first}` stands behind all receivers");
+        let planned = plan.extensions.iter().find(|(other, _)| other == id);
+        let problem = Diagnostic::error(message);
+        problems.push(match planned {
+            Some((_, planned)) => problem.at(&planned.place).in_path(&planned.path),
+            None => problem,
+        });
+    }
+    Some(journal)
 }
 
 /// Notes why something cannot be built.
@@ -123,6 +146,7 @@ fn hint(error: &BuildError) -> Option<String> {
 struct Builder<'a> {
     plan: &'a Plan,
     host: Host,
+    has_journal: bool,
     num_workers: usize,
     problems: Vec<Diagnostic>,
 }
@@ -156,11 +180,22 @@ impl Builder<'_> {
                     id: id.clone(),
                     signal,
                     exporter,
-                    driver: planned.loaded.driver.clone(),
+                    driver: self.driver(planned),
                 }));
             }
         }
         exporters
+    }
+
+    /// The driver's settings. With a journal nothing is given up for its age unless the file says
+    /// so: it is kept there as long as it must be.
+    fn driver(&self, planned: &Planned<PlannedExporter>) -> DriverSettings {
+        let mut driver = planned.loaded.driver.clone();
+        let is_set = planned.node.at_path("retry_on_failure::max_elapsed_time").is_some();
+        if self.has_journal && !is_set {
+            driver.retry.max_elapsed_time = config::Duration::ZERO;
+        }
+        driver
     }
 
     fn connectors(&mut self) -> Vec<BuiltConnector> {

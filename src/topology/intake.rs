@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 
 use super::chain::Entrance;
+use super::durable::Durable;
 use crate::component::{Answer, Intake, Outcome, promise};
 use crate::config::ComponentId;
 use crate::data::{Batch, Signal};
@@ -12,8 +13,10 @@ use crate::telemetry::{Counter, Live, Metrics};
 
 /// The pipelines of a receiver.
 pub(super) struct Pipelines {
+    receiver: Arc<str>,
     /// By signal, in the order of [`Signal::ALL`].
     signals: [OfSignal; 3],
+    durable: Option<Arc<Durable>>,
 }
 
 struct OfSignal {
@@ -25,10 +28,12 @@ struct OfSignal {
 }
 
 impl Pipelines {
-    /// The ways into the pipelines that take signals from the receiver called `id`.
+    /// The ways into the pipelines that take signals from the receiver called `id`; with a journal,
+    /// through that.
     pub(super) fn new(
         id: &ComponentId,
         entrances: impl Fn(Signal) -> Vec<Entrance>,
+        durable: Option<Arc<Durable>>,
         metrics: &Metrics,
     ) -> Self {
         let id = id.to_string();
@@ -46,7 +51,7 @@ impl Pipelines {
                 refused: counter("refused"),
             }
         });
-        Self { signals }
+        Self { receiver: id.into(), signals, durable }
     }
 
     /// Takes nothing more; chains end when everything that was taken is through.
@@ -54,6 +59,29 @@ impl Pipelines {
         for signal in &self.signals {
             *signal.entrances.write().unwrap_or_else(PoisonError::into_inner) = Arc::new([]);
         }
+    }
+
+    /// The receiver's id.
+    pub(super) const fn receiver(&self) -> &Arc<str> {
+        &self.receiver
+    }
+
+    /// The ways into the pipelines for a signal; none once it is closed.
+    pub(super) fn entrances(&self, signal: Signal) -> Arc<[Entrance]> {
+        let entrances = &self.of(signal).entrances;
+        Arc::clone(&entrances.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands a batch to chains, and waits for what becomes of its records.
+    async fn pass(batch: Batch, entrances: Arc<[Entrance]>) -> Answer {
+        let (ack, answer) = promise(Live::none());
+        for entrance in &*entrances {
+            entrance.pass_async(batch.clone(), &ack).await;
+        }
+        drop((batch, entrances));
+        ack.answer(Outcome::Delivered);
+        // Shares answer when they are dropped, so there is an answer.
+        answer.await.unwrap_or_else(|_| Answer::new(Outcome::Retry, "lost"))
     }
 
     fn of(&self, signal: Signal) -> &OfSignal {
@@ -75,19 +103,14 @@ impl Intake for Pipelines {
     async fn deliver(&self, batch: Batch) -> Answer {
         let signal = self.of(batch.signal());
         let mut counted = Counted { signal, num_records: batch.num_records() as u64, taken: false };
-        let (ack, answer) = promise(Live::none());
-        let entrances =
-            Arc::clone(&signal.entrances.read().unwrap_or_else(PoisonError::into_inner));
+        let entrances = self.entrances(batch.signal());
         if entrances.is_empty() {
             return Answer::new(Outcome::Retry, "the agent stops");
         }
-        for entrance in &*entrances {
-            entrance.pass_async(batch.clone(), &ack).await;
-        }
-        drop((batch, entrances));
-        ack.answer(Outcome::Delivered);
-        // Shares answer when they are dropped, so there is an answer.
-        let answer = answer.await.unwrap_or_else(|_| Answer::new(Outcome::Retry, "lost"));
+        let answer = match &self.durable {
+            Some(durable) => durable.take_in(&self.receiver, batch, entrances).await,
+            None => Self::pass(batch, entrances).await,
+        };
         counted.taken = answer.outcome == Outcome::Delivered;
         answer
     }

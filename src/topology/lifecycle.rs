@@ -18,6 +18,7 @@ use super::Plan;
 use super::build::{BuiltConnector, BuiltSegment, Components};
 use super::chain::{Chain, Division, Entrance, Exit, Segment, Stage, StageContext, Workers};
 use super::driver::Driver;
+use super::durable::Durable;
 use super::fanout::{FanOut, Target};
 use super::graph::{End, PlannedPipeline};
 use super::intake::Pipelines;
@@ -88,6 +89,8 @@ pub struct Engine {
     workers: Workers,
     intakes: Vec<Arc<Pipelines>>,
     receivers: JoinSet<(ComponentId, Result<(), RunError>)>,
+    durable: Option<Arc<Durable>>,
+    replay: JoinSet<()>,
     stop_receivers: CancellationToken,
     shutdown_timeout: Duration,
 }
@@ -120,6 +123,8 @@ impl Engine {
             workers: Workers::default(),
             intakes: Vec::new(),
             receivers: JoinSet::new(),
+            durable: None,
+            replay: JoinSet::new(),
             stop_receivers: CancellationToken::new(),
             shutdown_timeout: plan.settings().shutdown_timeout.get(),
         };
@@ -176,17 +181,22 @@ impl Engine {
             started.map_err(|source| StartError::Extension { id: id.clone(), source })?;
             self.extensions.push((id, extension));
         }
+        self.durable = components.journal.map(|journal| {
+            Arc::new(Durable::new(journal, self.host.budget.clone(), &self.host.metrics))
+        });
+        let answers_early = plan.answers_early() && self.durable.is_none();
         for built in components.exporters {
             let started = built.exporter.start().await;
             started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
             self.handles.extend(built.exporter.handle());
             let key = (&built.id, built.signal);
-            let early = plan.answers_early();
-            let driver = Driver::start(key, built.exporter, built.driver, early, &self.host);
+            let driver =
+                Driver::start(key, built.exporter, built.driver, answers_early, &self.host);
             self.drivers.insert((built.id, built.signal), driver);
         }
         let entrances = Wiring {
             plan,
+            answers_early,
             host: &self.host,
             drivers: &self.drivers,
             workers: &mut self.workers,
@@ -198,13 +208,19 @@ impl Engine {
         for (id, receiver) in components.receivers {
             let end = End::Component(id.clone());
             let ways = |signal| entrances.of(plan, &end, signal);
-            let intake = Arc::new(Pipelines::new(&id, ways, &self.host.metrics));
+            let durable = self.durable.clone();
+            let intake = Arc::new(Pipelines::new(&id, ways, durable, &self.host.metrics));
             self.intakes.push(Arc::clone(&intake));
             let (budget, clock) = (self.host.budget.clone(), self.host.clock.clone());
             let listeners = self.listeners.of(&format!("receivers::{id}"));
             let inlet = Inlet::new(intake, budget, clock, listeners);
             let stop = self.stop_receivers.clone();
             self.receivers.spawn(async move { (id, receiver.run(inlet, stop).await) });
+        }
+        if let Some(durable) = &self.durable {
+            let intakes = self.intakes.iter();
+            let intakes = intakes.map(|intake| (Arc::clone(intake.receiver()), Arc::clone(intake)));
+            self.replay.spawn(Arc::clone(durable).run_again(intakes.collect()));
         }
         self.host.status.set_pipelines(descriptions(plan));
         self.host.status.set_ready();
@@ -236,7 +252,7 @@ impl Engine {
 
     /// Stops receivers, lets chains and exporters finish within `shutdown_timeout`, and ends.
     ///
-    /// What cannot be sent in that time is dropped and counted.
+    /// What cannot be sent in that time is dropped and counted; with a journal, it stays there.
     pub async fn stop(mut self) {
         let deadline = Instant::now() + self.shutdown_timeout;
         self.host.status.set_stopping();
@@ -245,6 +261,10 @@ impl Engine {
         let have_ended = timeout_at(grace, all_ended(&mut self.receivers)).await.is_ok();
         // Clients may wait for what stages hold until nothing more comes.
         self.intakes.iter().for_each(|intake| intake.close());
+        if let Some(durable) = &self.durable {
+            durable.stop().await;
+            all_ended(&mut self.replay).await;
+        }
         let aborts: Vec<_> = self.drivers.values().map(Driver::abort_token).collect();
         let inlets: Vec<_> = self.drivers.values().map(Driver::inlet).collect();
         let (workers, drivers) = (self.workers, self.drivers);
@@ -313,6 +333,7 @@ impl Entrances {
 /// Starts the workers, those at the end of the way first.
 struct Wiring<'a> {
     plan: &'a Plan,
+    answers_early: bool,
     host: &'a Host,
     drivers: &'a BTreeMap<(ComponentId, Signal), Driver>,
     workers: &'a mut Workers,
@@ -362,7 +383,8 @@ impl Wiring<'_> {
         let targets = pipeline.exporters.iter().filter_map(|end| match end {
             End::Component(id) => {
                 let driver = self.drivers.get(&(id.clone(), signal))?;
-                Some(Target::Driver(driver.inlet()))
+                let route = format!("{name} > {id}");
+                Some(Target::Driver(driver.inlet(), route.into()))
             }
             End::Connector(id) => {
                 let entrance = self.entrances.connectors.get(&(id.clone(), signal))?;
@@ -387,7 +409,7 @@ impl Wiring<'_> {
     fn stage_context(&self, account: Arc<crate::telemetry::PipelineLedger>) -> StageContext {
         StageContext {
             account,
-            answers_early: self.plan.answers_early(),
+            answers_early: self.answers_early,
             quarantine: Quarantine::new(self.host.data_dir.join("quarantine")),
             status: self.host.status.clone(),
             budget: self.host.budget.clone(),

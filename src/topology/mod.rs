@@ -9,6 +9,7 @@
 mod build;
 mod chain;
 mod driver;
+mod durable;
 mod fanout;
 mod graph;
 mod intake;

@@ -1,5 +1,7 @@
 //! A request that is made once and sent many times, each time with other ids, times and numbers.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -15,6 +17,9 @@ use crate::data::{Signal, Time, Value};
 const NUM_RESOURCES: usize = 4;
 /// Most that a total grows from one request to the next.
 const MAX_GROWTH: u64 = 2000;
+
+/// The least time between two requests of metrics: a millisecond, in which remote-write counts.
+const MIN_STEP: Duration = Duration::from_millis(1);
 
 /// What a template shall be.
 #[derive(Clone, Debug)]
@@ -45,6 +50,8 @@ pub struct Template {
     slots: Vec<Slot>,
     random: SmallRng,
     total: u64,
+    /// The time of the last request.
+    last: Time,
 }
 
 impl Template {
@@ -60,7 +67,8 @@ impl Template {
         request.extend_from_slice(&message);
         let (signal, num_records) = (shape.signal, shape.num_records);
         let random = drafting.random;
-        Self { signal, num_records, request: request.into(), slots, random, total: 0 }
+        let (request, last) = (request.into(), Time::default());
+        Self { signal, num_records, request, slots, random, total: 0, last }
     }
 
     /// What is in it.
@@ -84,7 +92,8 @@ impl Template {
     /// The next request, what was led before it included. Its records are numbered from
     /// `first_id` if they are numbered.
     ///
-    /// When all copies of the one before are gone, it is written in place.
+    /// When all copies of the one before are gone, it is written in place. Series go on: a request
+    /// of metrics is at least a millisecond later than the one before.
     pub fn next(&mut self, now: Time, first_id: u64) -> Bytes {
         self.next_within(now, first_id, &[])
     }
@@ -96,6 +105,11 @@ impl Template {
         let mut request =
             last.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
         self.total += self.random.random_range(1..=MAX_GROWTH);
+        let now = match self.signal {
+            Signal::Metrics => now.max(self.last.saturating_add(MIN_STEP)),
+            _ => now,
+        };
+        self.last = now;
         let mut filling = Filling::new(&mut self.random, now, self.total, first_id, spans);
         for slot in &self.slots {
             let start = slot.at as usize;

@@ -271,3 +271,25 @@ fn series_of_a_request_are_different() {
     let series: HashSet<String> = points.iter().map(|point| format!("{point:?}")).collect();
     assert_eq!(series.len(), 300);
 }
+
+#[test]
+fn series_go_on_a_millisecond_later_however_fast_requests_follow() {
+    let mut template = template(Signal::Metrics, 20);
+    let mut of_next = || {
+        let request = template.next(NOW, 1);
+        let request = ExportMetricsServiceRequest::decode(request).unwrap();
+        let groups = request.resource_metrics.into_iter().flat_map(|group| group.scope_metrics);
+        let points = groups.flat_map(|group| group.metrics).flat_map(|metric| match metric.data {
+            Some(metric::Data::Sum(sum)) => sum.data_points,
+            Some(metric::Data::Gauge(gauge)) => gauge.data_points,
+            _ => Vec::new(),
+        });
+        points.map(|point| point.time_unix_nano / 1_000_000).collect::<Vec<_>>()
+    };
+    let (first, second) = (of_next(), of_next());
+    assert!(!first.is_empty());
+    assert!(
+        first.iter().zip(&second).all(|(first, second)| second > first),
+        "{first:?} {second:?}"
+    );
+}

@@ -154,9 +154,22 @@ class Agent(Process):
         else:
             settings = self.files(config=config, own_metrics=OWN_METRICS)
         arguments = arguments or [CATCHMENT, "run"]
-        super().__init__([*prefix, *arguments, *settings], self.folder, name, {**own, **(env or {})})
-        used = [key for key in names if config is None or f"${{env:{key}_ADDRESS}}" in config]
-        self.wait_for_ports(self.ports["METRICS"], *(self.ports[key] for key in used))
+        self.arguments, self.env, self.starts = [*prefix, *arguments, *settings], {**own, **(env or {})}, 0
+        self.used = ["METRICS", *(key for key in names if config is None or f"${{env:{key}_ADDRESS}}" in config)]
+        super().__init__(self.arguments, self.folder, name, self.env)
+        self.wait_for_ports(*(self.ports[key] for key in self.used))
+
+    def start_again(self):
+        """The same once more, when it has ended; its log begins anew."""
+        self.starts += 1
+        super().__init__(self.arguments, self.folder, f"catchment-{self.starts}", self.env)
+        self.wait_for_ports(*(self.ports[key] for key in self.used))
+
+    def own_metric(self, name):
+        """A metric of its own that has no labels."""
+        lines = get(f"{self.own}/metrics").splitlines()
+        values = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+        return float(values[0]) if values else None
 
     def files(self, **texts):
         """Writes configurations to files, and returns the arguments that name them."""

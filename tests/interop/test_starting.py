@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from harness import CATCHMENT, Case, free_port, get, wait_until
+from harness import CATCHMENT, Case, free_port, wait_until
 
 CONFIG = """
 receivers:
@@ -71,10 +71,8 @@ class Running(Case):
     def test_what_the_process_takes_counts_against_the_limit(self):
         agent = self.agent(None)
 
-        def uncharged():
-            lines = get(f"{agent.own}/metrics").splitlines()
-            values = [line.split()[1] for line in lines if line.startswith("catchment_memory_uncharged_bytes ")]
-            return [float(value) for value in values] > [1e6]
+        def is_known():
+            return (agent.own_metric("catchment_memory_uncharged_bytes") or 0) > 1e6
 
-        wait_until(uncharged, "the agent knows what it takes beyond what is charged")
+        wait_until(is_known, "the agent knows what it takes beyond what is charged")
         self.finish(agent)

@@ -64,7 +64,16 @@ impl Agent {
         Self::try_start(files).await.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
+    /// The same over what another agent left in its data directory.
+    pub async fn start_after(before: Arc<TempDir>, more: &[&str]) -> Result<Self, StartError> {
+        Self::try_start_in(before, &[&[ALL_SIGNALS], more].concat()).await
+    }
+
     async fn try_start(more: &[&str]) -> Result<Self, StartError> {
+        Self::try_start_in(Arc::new(TempDir::new().unwrap()), more).await
+    }
+
+    async fn try_start_in(data_dir: Arc<TempDir>, more: &[&str]) -> Result<Self, StartError> {
         let source = |name: &str, text: &str| Source::Embedded {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -75,7 +84,6 @@ impl Agent {
             .unwrap_or_else(|problems| panic!("{}", config::render(&problems)));
         let plan = Plan::try_new(&mut document, &catchment::components::builtin())
             .unwrap_or_else(|problems| panic!("{}", config::render(&problems)));
-        let data_dir = Arc::new(TempDir::new().unwrap());
         let clock = Clock::system();
         let host = Host {
             metrics: Metrics::default(),
@@ -88,6 +96,11 @@ impl Agent {
         };
         let engine = Engine::start(&plan, host).await?;
         Ok(Self { host: engine.host().clone(), engine, data_dir })
+    }
+
+    /// Its data directory, which is kept as long as this is.
+    pub fn data_dir(&self) -> Arc<TempDir> {
+        Arc::clone(&self.data_dir)
     }
 
     pub fn grpc(&self) -> SocketAddr {

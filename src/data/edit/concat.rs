@@ -85,17 +85,19 @@ impl Context {
     /// What is known of batches of both; `None` if they must not be joined.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Option<Self> {
-        if self.tenant != other.tenant || self.identity != other.identity {
+        let (tenant, identity) = (&self.tenant, &self.identity);
+        if (tenant, identity, &self.done) != (&other.tenant, &other.identity, &other.done) {
             return None;
         }
         let mut metadata = self.metadata.clone();
         metadata.retain(|name, values| other.metadata.get(name) == Some(values));
         Some(Self {
-            tenant: self.tenant.clone(),
-            identity: self.identity.clone(),
+            tenant: tenant.clone(),
+            identity: identity.clone(),
             peer: self.peer.filter(|peer| other.peer == Some(*peer)),
             metadata,
             arrived: self.arrived.min(other.arrived),
+            done: Arc::clone(&self.done),
         })
     }
 }

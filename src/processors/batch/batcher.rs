@@ -216,6 +216,7 @@ impl Processor for Batcher {
 fn is_one_sender(metadata_keys: &[String], left: &Context, right: &Context) -> bool {
     left.tenant == right.tenant
         && left.identity == right.identity
+        && left.done == right.done
         && metadata_keys.iter().all(|key| left.metadata.get(key) == right.metadata.get(key))
 }
 

@@ -107,7 +107,7 @@ impl Gate {
                 metadata.entry(name.as_str().to_owned()).or_default().push(value);
             }
         }
-        Context { tenant: None, peer, identity, metadata, arrived: self.inlet.now() }
+        Context { peer, identity, metadata, arrived: self.inlet.now(), ..Context::default() }
     }
 
     /// A charge for a body that is going to be read.

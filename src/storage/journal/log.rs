@@ -42,6 +42,18 @@ pub struct Settings {
     pub sync: Sync,
     /// How long a request is known again; zero: never.
     pub dedup_window: Duration,
+    /// What happens to a request for which there is no room.
+    pub on_full: OnFull,
+}
+
+/// What happens to a request for which there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is not stored.
+    #[default]
+    Refuse,
+    /// The oldest segments go, with open entries that are in them.
+    DropOldest,
 }
 
 /// A request to be stored.
@@ -53,6 +65,8 @@ pub struct NewEntry {
     pub signal: Signal,
     /// Who sent it, as the caller writes it.
     pub origin: Vec<u8>,
+    /// To whom it belongs: equal requests of different owners are not repeats.
+    pub owner: Vec<u8>,
     /// The message, in pieces.
     pub body: Vec<Bytes>,
 }
@@ -77,6 +91,8 @@ pub struct Entry {
     pub signal: Signal,
     /// Who sent it.
     pub origin: Vec<u8>,
+    /// The routes on which it is done with.
+    pub done: Vec<Arc<str>>,
     /// The message.
     pub body: Bytes,
 }
@@ -100,6 +116,8 @@ pub struct Log {
     pub(super) pending_closed: Runs,
     pub(super) buffer: Vec<u8>,
     staged: Vec<Staged>,
+    /// Open entries that went for want of room.
+    pub(super) num_dropped: u64,
 }
 
 /// A segment on disk.
@@ -153,6 +171,7 @@ impl Log {
             pending_closed: Runs::default(),
             buffer: Vec::new(),
             staged: Vec::new(),
+            num_dropped: 0,
         }
     }
 
@@ -172,6 +191,12 @@ impl Log {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// How many open entries went for want of room ([`OnFull::DropOldest`]).
+    #[must_use]
+    pub const fn num_dropped(&self) -> u64 {
+        self.num_dropped
     }
 
     /// Stores a group of requests, in order, and says what became of each.
@@ -208,12 +233,12 @@ impl Log {
         }
     }
 
-    /// Writes what was closed and marked since the last entry, and makes everything durable.
+    /// Writes what was closed and marked since the last entry.
     ///
     /// # Errors
     ///
-    /// Fails when that is not so; it may be tried again.
-    pub fn sync(&mut self) -> Result<(), AppendError> {
+    /// Fails when it is not written; it may be tried again.
+    pub fn write_marks(&mut self) -> Result<(), AppendError> {
         let marks = self.marks()?;
         if !marks.is_empty() {
             self.make_room(0, &mut Vec::new())?;
@@ -221,7 +246,16 @@ impl Log {
                 head.put(&mut self.buffer, Kind::Marks, |out| out.extend_from_slice(&marks));
             }
         }
-        self.write_staged(&mut Vec::new())?;
+        self.write_staged(&mut Vec::new())
+    }
+
+    /// Writes what was closed and marked since the last entry, and makes everything durable.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that is not so; it may be tried again.
+    pub fn sync(&mut self) -> Result<(), AppendError> {
+        self.write_marks()?;
         let Some(head) = &mut self.head else { return Ok(()) };
         head.sync()
     }
@@ -232,6 +266,12 @@ impl Log {
     ///
     /// Fails when the file cannot be read, or is not what was written.
     pub fn read(&self, number: u64) -> io::Result<Entry> {
+        let (head, body, place) = self.read_with_head(number)?;
+        let EntryHead { number, arrived, signal, origin, .. } = head;
+        Ok(Entry { number, arrived, signal, origin, done: place.done.clone(), body })
+    }
+
+    fn read_with_head(&self, number: u64) -> io::Result<(EntryHead, Bytes, &Place)> {
         let place = self.open.get(&number).ok_or(io::ErrorKind::NotFound)?;
         let file = self.disk.open(&self.path(place.segment))?;
         let mut frame = [0; FRAME_BYTES];
@@ -244,8 +284,7 @@ impl Log {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let (head, body_at) = EntryHead::decode(&payload).ok_or(io::ErrorKind::InvalidData)?;
-        let EntryHead { number, arrived, signal, origin, .. } = head;
-        Ok(Entry { number, arrived, signal, origin, body: Bytes::from(payload).slice(body_at..) })
+        Ok((head, Bytes::from(payload).slice(body_at..), place))
     }
 
     /// Puts an entry in the buffer.
@@ -254,7 +293,7 @@ impl Log {
         if let Some(number) = self.known(hash) {
             return Ok(Appended::Repeated(number));
         }
-        let NewEntry { arrived, signal, origin, body } = entry;
+        let NewEntry { arrived, signal, origin, body, .. } = entry;
         let (number, origin) = (self.next_entry, origin.clone());
         let head = EntryHead { number, arrived: *arrived, hash, signal: *signal, origin };
         self.put(&head, body, answers)?;
@@ -289,8 +328,9 @@ impl Log {
 
     fn hash(&self, entry: &NewEntry) -> u128 {
         let mut hasher = XxHash3_128::with_seed(self.seed);
-        hasher.write(&entry.origin);
-        hasher.write(&[0xff, entry.signal as u8]);
+        hasher.write(&(entry.owner.len() as u64).to_le_bytes());
+        hasher.write(&entry.owner);
+        hasher.write(&[entry.signal as u8]);
         entry.body.iter().for_each(|piece| hasher.write(piece));
         hasher.finish_128()
     }
@@ -385,10 +425,7 @@ impl Log {
 
     /// Stores an open entry once more, with its number, in the segment that is written to.
     pub(super) fn store_again(&mut self, number: u64) -> io::Result<()> {
-        let Entry { number, arrived, signal, origin, body } = self.read(number)?;
-        let entry = NewEntry { arrived, signal, origin, body: vec![body] };
-        let hash = self.hash(&entry);
-        let head = EntryHead { number, arrived, hash, signal, origin: entry.origin };
-        self.put(&head, &entry.body, &mut Vec::new()).map_err(io::Error::other)
+        let (head, body, _) = self.read_with_head(number)?;
+        self.put(&head, &[body], &mut Vec::new()).map_err(io::Error::other)
     }
 }

@@ -19,5 +19,5 @@ mod tests;
 
 pub use error::{AppendError, OpenError};
 pub use lock::Lock;
-pub use log::{Appended, Entry, Log, NewEntry, Settings, Sync};
+pub use log::{Appended, Entry, Log, NewEntry, OnFull, Settings, Sync};
 pub use recover::{OpenEntry, Recovered};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::AppendError;
 use super::format::{HEADER_BYTES, Header};
 use super::head::Head;
-use super::log::{Answers, Log, Segment};
+use super::log::{Answers, Log, OnFull, Segment};
 use crate::data::Time;
 use crate::storage::disk::DiskFile;
 
@@ -69,6 +69,9 @@ impl Log {
             let (oldest, _) = closed.split_at(self.num_oldest(&closed));
             self.remove(oldest)?;
         }
+        if bytes > 0 && self.settings.on_full == OnFull::DropOldest {
+            self.drop_oldest(len)?;
+        }
         if bytes > 0 && self.size_bytes() + len > max_bytes {
             return Err(AppendError::Full { path: self.settings.folder.clone(), max_bytes });
         }
@@ -93,6 +96,19 @@ impl Log {
             {
                 segment.bytes = before.written;
             }
+        }
+        Ok(())
+    }
+
+    /// Makes room for a segment of `len` bytes, whatever is open in the oldest ones.
+    fn drop_oldest(&mut self, len: u64) -> Result<(), AppendError> {
+        while self.size_bytes() + len > self.settings.max_bytes && self.segments.len() > 1 {
+            let Some(oldest) = self.segments.keys().next().copied() else { break };
+            let open = self.open.iter().filter(|(_, place)| place.segment == oldest);
+            let numbers: Vec<u64> = open.map(|(number, _)| *number).collect();
+            self.num_dropped += numbers.len() as u64;
+            numbers.into_iter().for_each(|number| self.close(number));
+            self.remove(&[oldest])?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::format::{ENTRY_BYTES, FramePlace, Kind, frame_bytes, put_frame};
-use super::{AppendError, Appended, Log, NewEntry, OpenError, Recovered, Settings, Sync};
+use super::{AppendError, Appended, Log, NewEntry, OnFull, OpenError, Recovered, Settings, Sync};
 use crate::data::{Signal, Time};
 use crate::storage::disk::simulated::SimulatedDisk;
 use crate::storage::disk::{Disk, LocalDisk};
@@ -22,6 +22,7 @@ fn settings() -> Settings {
         max_bytes: 1 << 30,
         sync: Sync::Always,
         dedup_window: Duration::ZERO,
+        on_full: OnFull::Refuse,
     }
 }
 
@@ -31,7 +32,8 @@ fn open(disk: &SimulatedDisk, settings: &Settings) -> (Log, Recovered) {
 
 fn entry(body: &[u8]) -> NewEntry {
     let body = vec![Bytes::copy_from_slice(body)];
-    NewEntry { arrived: at(1), signal: Signal::Traces, origin: b"me".to_vec(), body }
+    let (origin, owner) = (b"me".to_vec(), b"us".to_vec());
+    NewEntry { arrived: at(1), signal: Signal::Traces, origin, owner, body }
 }
 
 fn at(seconds: u64) -> Time {
@@ -130,6 +132,33 @@ fn repeated_request_is_known_within_the_window_also_after_a_crash() {
     assert!(matches!(answers[..], [Ok(Appended::Repeated(same))] if same == number));
     let answers = log.append(at(62), &[entry(b"x")]);
     assert!(matches!(answers[..], [Ok(Appended::Stored(new))] if new > number));
+}
+
+#[test]
+fn whose_a_request_is_counts_and_not_whence_it_comes() {
+    let settings = Settings { dedup_window: Duration::from_secs(60), ..settings() };
+    let (mut log, _) = open(&SimulatedDisk::new(1), &settings);
+    let number = store(&mut log, b"x");
+    let other_port = NewEntry { origin: b"me, again".to_vec(), ..entry(b"x") };
+    let other_owner = NewEntry { owner: b"them".to_vec(), ..entry(b"x") };
+    let answers = log.append(at(2), &[other_port, other_owner]);
+    assert!(matches!(answers[0], Ok(Appended::Repeated(same)) if same == number));
+    assert!(matches!(answers[1], Ok(Appended::Stored(_))));
+}
+
+#[test]
+fn full_log_drops_the_oldest_if_it_may() {
+    let disk = SimulatedDisk::new(1);
+    let settings = Settings { max_bytes: 3 * 4096, on_full: OnFull::DropOldest, ..settings() };
+    let (mut log, _) = open(&disk, &settings);
+    let numbers: Vec<u64> = (0..8).map(|byte| store(&mut log, &[byte; 1500])).collect();
+    assert_eq!((log.num_dropped(), log.num_open()), (2, 6));
+    assert!(log.read(numbers[1]).is_err());
+    assert!(log.size_bytes() <= 3 * 4096);
+    disk.restart();
+    let (log, recovered) = open(&disk, &settings);
+    let kept: Vec<_> = (2..8).map(|byte| vec![byte; 1500]).collect();
+    assert_eq!(bodies(&log, &recovered), kept);
 }
 
 #[test]

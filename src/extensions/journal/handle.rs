@@ -1,0 +1,168 @@
+//! The journal as the engine uses it: commands to the thread that writes.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::origin::Origin;
+use super::writer::{Command, Mark, Marks, Pace, Writer};
+use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Stored};
+use crate::data::{Batch, DoorLimits, InvalidUtf8};
+use crate::storage::disk::{Disk as _, LocalDisk};
+use crate::storage::journal::{
+    AppendError, Appended, Entry, Lock, Log, NewEntry, OpenError, Settings,
+};
+use crate::telemetry::{Clock, Metrics, with_causes};
+
+/// Requests that wait for the thread; further ones wait before.
+const MAX_WAITING: usize = 1024;
+
+/// What clients are told to wait when a request cannot be stored.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What was checked at the door is within whatever limits there were then.
+const NO_LIMITS: DoorLimits = DoorLimits {
+    max_nesting: usize::MAX,
+    max_record_bytes: usize::MAX,
+    max_resource_bytes: usize::MAX,
+    max_attributes: usize::MAX,
+    max_records: usize::MAX,
+    invalid_utf8: InvalidUtf8::Replace,
+};
+
+/// A journal that is open or will be.
+pub(super) struct Handle {
+    settings: Settings,
+    pace: Pace,
+    marks: Marks,
+    state: Mutex<State>,
+}
+
+/// None of it before it is opened, and after it was closed.
+#[derive(Default)]
+struct State {
+    commands: Option<flume::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    lock: Option<Lock>,
+    recovered: Vec<u64>,
+}
+
+impl Handle {
+    pub(super) fn new(settings: Settings, pace: Pace) -> Self {
+        Self { settings, pace, marks: Marks::default(), state: Mutex::default() }
+    }
+
+    /// Locks the folder, reads what is in it and starts the thread.
+    pub(super) fn open(&self, metrics: &Metrics, clock: Clock) -> Result<(), OpenError> {
+        let failed =
+            |what, source| OpenError::File { what, path: self.settings.folder.clone(), source };
+        LocalDisk.create_folder(&self.settings.folder).map_err(|source| failed("make", source))?;
+        let lock = Lock::try_new(&self.settings.folder)?;
+        let disk = Arc::new(LocalDisk);
+        let (log, recovered) = Log::open(disk, self.settings.clone(), rand::random(), clock.now())?;
+        if recovered.torn_bytes > 0 || recovered.damaged_bytes > 0 {
+            let (torn_bytes, damaged_bytes) = (recovered.torn_bytes, recovered.damaged_bytes);
+            warn!(torn_bytes, damaged_bytes, files = ?recovered.damaged, "parts of the journal could not be read");
+        }
+        let path = self.settings.folder.display();
+        info!(%path, open_entries = recovered.open.len(), size_bytes = log.size_bytes(), "the journal is open");
+        let (sender, commands) = flume::bounded(MAX_WAITING);
+        let writer = Writer::new((log, Arc::clone(&self.marks)), self.pace, clock, metrics);
+        let thread = thread::Builder::new().name("journal".to_owned());
+        let thread = thread.spawn(move || writer.run(&commands));
+        let thread = thread.map_err(|source| failed("start a thread for", source))?;
+        *self.state() = State {
+            commands: Some(sender),
+            thread: Some(thread),
+            lock: Some(lock),
+            recovered: recovered.open.iter().map(|entry| entry.number).collect(),
+        };
+        Ok(())
+    }
+
+    /// Writes all marks, ends the thread and gives the folder free.
+    pub(super) fn close_all(&self) {
+        let State { commands, thread, lock, .. } = std::mem::take(&mut *self.state());
+        drop(commands);
+        if let Some(thread) = thread {
+            // One that panicked was told by the panic hook.
+            let _ = thread.join();
+        }
+        drop(lock);
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, mark: Mark) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+    }
+
+    /// Asks the thread for something.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        let commands = self.state().commands.clone()?;
+        commands.send_async(command(sender)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+#[async_trait]
+impl Journal for Handle {
+    async fn append(&self, receiver: &Arc<str>, batch: &Batch) -> Result<Stored, Answer> {
+        let origin = Origin::new(receiver, batch.context());
+        let owner = origin.owner();
+        let origin = serde_json::to_vec(&origin).map_err(|error| refusal(&error.to_string()))?;
+        let entry = NewEntry {
+            arrived: batch.context().arrived,
+            signal: batch.signal(),
+            origin,
+            owner,
+            body: batch.chunks().to_vec(),
+        };
+        match self.ask(|reply| Command::Append(entry, reply)).await {
+            Some(Ok(Appended::Stored(number))) => Ok(Stored::New(number)),
+            Some(Ok(Appended::Repeated(_))) => Ok(Stored::Repeated),
+            Some(Err(error @ AppendError::TooLong { .. })) => {
+                Err(Answer::new(Outcome::Rejected, &with_causes(&error)))
+            }
+            Some(Err(error)) => Err(refusal(&with_causes(&error))),
+            None => Err(refusal("the journal is not open")),
+        }
+    }
+
+    fn take_recovered(&self) -> Vec<u64> {
+        std::mem::take(&mut self.state().recovered)
+    }
+
+    async fn read(&self, number: u64) -> Result<JournalEntry, Cause> {
+        let read = self.ask(|reply| Command::Read(number, reply)).await;
+        let entry = read.ok_or_else(|| io::Error::other("the journal is not open"))??;
+        let Entry { arrived, signal, origin, done, body, .. } = entry;
+        let origin: Origin = serde_json::from_slice(&origin)?;
+        let receiver = origin.receiver.as_str().into();
+        let context = Arc::new(origin.context(arrived, done));
+        let admitted = Batch::try_new(signal, body, context, &NO_LIMITS)?;
+        Ok(JournalEntry { receiver, batch: admitted.batch })
+    }
+
+    fn mark_done(&self, number: u64, route: &Arc<str>) {
+        self.mark(Mark::Done(number, Arc::clone(route)));
+    }
+
+    fn close(&self, number: u64) {
+        self.mark(Mark::Closed(number));
+    }
+}
+
+/// Tells a client to come back.
+fn refusal(why: &str) -> Answer {
+    let reason = Some(format!("not stored: {why}").into());
+    Answer { outcome: Outcome::Retry, reason, retry_after: Some(RETRY_AFTER) }
+}

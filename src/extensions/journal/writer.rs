@@ -1,0 +1,209 @@
+//! The one thread that works on the log: requests that wait at the same time share a sync.
+
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flume::RecvTimeoutError;
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use crate::component::Cause;
+use crate::storage::journal::{AppendError, Appended, Entry, Log, NewEntry};
+use crate::telemetry::{Clock, Counter, Gauge, Latency, Metrics, Throttle, with_causes};
+
+/// Bytes of requests that are written at once, at least; more wait for the next write.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// When marks are written, and whether they are then made durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) interval: Duration,
+    pub(super) syncs: bool,
+}
+
+/// What the thread is asked to do.
+pub(super) enum Command {
+    /// Store a request.
+    Append(NewEntry, oneshot::Sender<Result<Appended, AppendError>>),
+    /// Read an open entry.
+    Read(u64, oneshot::Sender<Result<Entry, Cause>>),
+}
+
+/// What entries are done with: told by whoever finds out, without waiting for the thread.
+#[derive(Debug)]
+pub(super) enum Mark {
+    /// On a route.
+    Done(u64, Arc<str>),
+    /// On all.
+    Closed(u64),
+}
+
+/// The marks that the thread has not seen yet.
+pub(super) type Marks = Arc<Mutex<Vec<Mark>>>;
+
+/// The thread's part of the journal.
+pub(super) struct Writer {
+    log: Log,
+    marks: Marks,
+    pace: Pace,
+    clock: Clock,
+    shown: Shown,
+    throttle: Throttle,
+    group: Vec<NewEntry>,
+    replies: Vec<oneshot::Sender<Result<Appended, AppendError>>>,
+    group_bytes: usize,
+}
+
+/// The journal's own metrics.
+struct Shown {
+    size: Gauge,
+    open: Gauge,
+    appended: Counter,
+    repeated: Counter,
+    refused: Counter,
+    dropped: Counter,
+    commit: Latency,
+}
+
+impl Shown {
+    fn new(metrics: &Metrics) -> Self {
+        let counter = |family| metrics.counter(family, &[]);
+        Self {
+            size: metrics.gauge("catchment_journal_size_bytes", &[]),
+            open: metrics.gauge("catchment_journal_open_entries", &[]),
+            appended: counter("catchment_journal_appended_entries"),
+            repeated: counter("catchment_journal_repeated_entries"),
+            refused: counter("catchment_journal_refused_entries"),
+            dropped: counter("catchment_journal_dropped_entries"),
+            commit: metrics.latency("catchment_journal_commit_duration_seconds", &[]),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        (log, marks): (Log, Marks),
+        pace: Pace,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
+        let mut writer = Self {
+            log,
+            marks,
+            pace,
+            clock,
+            shown: Shown::new(metrics),
+            throttle: Throttle::default(),
+            group: Vec::new(),
+            replies: Vec::new(),
+            group_bytes: 0,
+        };
+        writer.show();
+        writer
+    }
+
+    /// Works until nobody can send commands any more; then all marks are written and durable.
+    pub(super) fn run(mut self, commands: &flume::Receiver<Command>) {
+        let mut due = Instant::now() + self.pace.interval;
+        loop {
+            match commands.recv_deadline(due) {
+                Ok(command) => self.take(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while self.group_bytes < GROUP_BYTES
+                && let Ok(command) = commands.try_recv()
+            {
+                self.take(command);
+            }
+            self.commit();
+            if Instant::now() >= due {
+                self.settle();
+                due = Instant::now() + self.pace.interval;
+            }
+        }
+        self.take_marks();
+        if let Err(error) = self.log.sync() {
+            let error = with_causes(&error);
+            warn!(error, "the journal's last marks are not written: their entries run again");
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Append(entry, reply) => {
+                self.group_bytes += entry.body.iter().map(bytes::Bytes::len).sum::<usize>();
+                self.group.push(entry);
+                self.replies.push(reply);
+            }
+            Command::Read(number, reply) => {
+                self.take_marks();
+                let read = self.log.read(number).map_err(Into::into);
+                // Whoever asked may have gone.
+                let _ = reply.send(read);
+            }
+        }
+    }
+
+    fn take_marks(&mut self) {
+        let marks = mem::take(&mut *self.marks.lock().unwrap_or_else(PoisonError::into_inner));
+        for mark in marks {
+            match mark {
+                Mark::Done(number, route) => self.log.mark_done(number, &route),
+                Mark::Closed(number) => self.log.close(number),
+            }
+        }
+    }
+
+    /// Stores what waits, and tells those who wait.
+    fn commit(&mut self) {
+        if self.group.is_empty() {
+            return;
+        }
+        self.take_marks();
+        let started = Instant::now();
+        let answers = self.log.append(self.clock.now(), &self.group);
+        self.shown.commit.record(started.elapsed());
+        for (reply, answer) in self.replies.drain(..).zip(answers) {
+            match &answer {
+                Ok(Appended::Stored(_)) => self.shown.appended.add(1),
+                Ok(Appended::Repeated(_)) => self.shown.repeated.add(1),
+                Err(error) => {
+                    self.shown.refused.add(1);
+                    if let Some(suppressed) = self.throttle.allow(self.clock.now()) {
+                        let error = with_causes(error);
+                        error!(error, suppressed, "the journal cannot store a request");
+                    }
+                }
+            }
+            // A client that is gone sends it again; an entry without a client runs again.
+            let _ = reply.send(answer);
+        }
+        self.group.clear();
+        self.group_bytes = 0;
+        self.show();
+    }
+
+    /// Writes what was closed, and removes what is not needed any more.
+    fn settle(&mut self) {
+        self.take_marks();
+        let written = if self.pace.syncs { self.log.sync() } else { self.log.write_marks() };
+        let settled = written.and_then(|()| self.log.collect(self.clock.now()));
+        if let Err(error) = settled
+            && let Some(suppressed) = self.throttle.allow(self.clock.now())
+        {
+            let error = with_causes(&error);
+            warn!(error, suppressed, "the journal cannot be tidied up, it will try again");
+        }
+        self.show();
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges")]
+    fn show(&mut self) {
+        self.shown.size.set(self.log.size_bytes() as f64);
+        self.shown.open.set(self.log.num_open() as f64);
+        let num_dropped = self.log.num_dropped();
+        self.shown.dropped.add(num_dropped - self.shown.dropped.get().min(num_dropped));
+    }
+}

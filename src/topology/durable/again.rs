@@ -1,0 +1,235 @@
+//! Which journal entries run again, and when.
+//!
+//! Entries that were not taken wait by the first route that did not take them, so that a
+//! destination that is down holds back nobody else's. After a failure a route has a pause, which
+//! doubles, and then a single entry tries; while they are taken, ever more run at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::component::Outstanding;
+
+/// The pause after the first failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Entries of a route that run again at a time, at most.
+const MAX_RUNNING: usize = 64;
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// This entry is to run; it counts as running.
+    Run(u64),
+    /// Nothing before that.
+    At(Instant),
+    /// Nothing.
+    Idle,
+}
+
+/// Entries that wait to run again.
+#[derive(Default)]
+pub(super) struct Again {
+    state: Mutex<State>,
+    woken: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Found at the start.
+    recovered: VecDeque<u64>,
+    /// By route; the empty one for what did not get as far as that.
+    lanes: BTreeMap<Arc<str>, Lane>,
+    /// The lanes of those that run again.
+    running: BTreeMap<u64, Arc<str>>,
+}
+
+/// The entries that a route did not take.
+struct Lane {
+    waiting: VecDeque<u64>,
+    num_running: usize,
+    max_running: usize,
+    pause: Duration,
+    due: Instant,
+}
+
+impl Lane {
+    fn new(now: Instant) -> Self {
+        let (waiting, pause) = (VecDeque::new(), Duration::ZERO);
+        Self { waiting, num_running: 0, max_running: 1, pause, due: now }
+    }
+
+    /// Something was not taken.
+    fn fail(&mut self, now: Instant) {
+        // Those that fail together count once.
+        if self.due <= now {
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            self.due = now + self.pause;
+        }
+        self.max_running = 1;
+    }
+
+    fn succeed(&mut self) {
+        self.pause = Duration::ZERO;
+        self.max_running = (self.max_running * 2).min(MAX_RUNNING);
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.num_running == 0
+    }
+}
+
+impl Again {
+    /// These run as soon as there is memory for them.
+    pub(super) fn recover(&self, numbers: Vec<u64>) {
+        self.state().recovered.extend(numbers);
+        self.woken.notify_one();
+    }
+
+    /// An entry is on its way nowhere any more.
+    pub(super) fn finished(&self, number: u64, outstanding: &Outstanding, now: Instant) {
+        let mut state = self.state();
+        let ran_in = state.running.remove(&number);
+        if ran_in.is_none() && outstanding.is_empty() {
+            return;
+        }
+        let failed = match outstanding.routes.first() {
+            Some(route) => Some(Arc::clone(route)),
+            None => outstanding.before.then(|| "".into()),
+        };
+        if let Some(route) = ran_in
+            && let Some(lane) = state.lanes.get_mut(&route)
+        {
+            lane.num_running -= 1;
+            if failed.as_ref() != Some(&route) {
+                lane.succeed();
+            }
+            if lane.is_over() {
+                state.lanes.remove(&route);
+            }
+        }
+        if let Some(route) = failed {
+            let lane = state.lanes.entry(route).or_insert_with(|| Lane::new(now));
+            lane.fail(now);
+            lane.waiting.push_back(number);
+        }
+        drop(state);
+        self.woken.notify_one();
+    }
+
+    /// An entry that was to run does not.
+    pub(super) fn forget(&self, number: u64) {
+        let mut state = self.state();
+        if let Some(route) = state.running.remove(&number)
+            && let Some(lane) = state.lanes.get_mut(&route)
+        {
+            lane.num_running -= 1;
+        }
+    }
+
+    /// What is to be done next.
+    pub(super) fn next(&self, now: Instant) -> Next {
+        let mut state = self.state();
+        if let Some(number) = state.recovered.pop_front() {
+            return Next::Run(number);
+        }
+        let mut earliest = None;
+        let mut found = None;
+        for (route, lane) in &mut state.lanes {
+            if lane.waiting.is_empty() || lane.num_running >= lane.max_running {
+                continue;
+            }
+            if lane.due > now {
+                earliest = Some(earliest.map_or(lane.due, |due: Instant| due.min(lane.due)));
+                continue;
+            }
+            if let Some(number) = lane.waiting.pop_front() {
+                lane.num_running += 1;
+                found = Some((number, Arc::clone(route)));
+                break;
+            }
+        }
+        if let Some((number, route)) = found {
+            state.running.insert(number, route);
+            return Next::Run(number);
+        }
+        earliest.map_or(Next::Idle, Next::At)
+    }
+
+    /// Comes when there may be something to do that there was not when this was called.
+    pub(super) fn woken(&self) -> impl Future<Output = ()> + '_ {
+        self.woken.notified()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failing(route: &str) -> Outstanding {
+        Outstanding { routes: vec![route.into()], ..Outstanding::default() }
+    }
+
+    #[test]
+    fn what_was_found_runs_at_once_and_in_order() {
+        let (again, now) = (Again::default(), Instant::now());
+        again.recover(vec![3, 5]);
+        assert_eq!([again.next(now), again.next(now)], [Next::Run(3), Next::Run(5)]);
+        again.finished(3, &Outstanding::default(), now);
+        assert_eq!(again.next(now), Next::Idle);
+    }
+
+    #[test]
+    fn route_that_fails_is_tried_with_one_entry_after_ever_longer_pauses() {
+        let (again, mut now) = (Again::default(), Instant::now());
+        (1..=9).for_each(|number| again.finished(number, &failing("a"), now));
+        for (number, pause) in [(1, 1), (2, 2), (3, 4)] {
+            let due = now + Duration::from_secs(pause);
+            assert_eq!(again.next(now), Next::At(due));
+            now = due;
+            assert_eq!([again.next(now), again.next(now)], [Next::Run(number), Next::Idle]);
+            again.finished(number, &failing("a"), now);
+        }
+        now += Duration::from_secs(8);
+        assert_eq!(again.next(now), Next::Run(4));
+        again.finished(4, &Outstanding::default(), now);
+        let running = [again.next(now), again.next(now), again.next(now)];
+        assert_eq!(running, [Next::Run(5), Next::Run(6), Next::Idle]);
+        again.finished(5, &Outstanding::default(), now);
+        let running = [again.next(now), again.next(now), again.next(now), again.next(now)];
+        assert_eq!(running, [Next::Run(7), Next::Run(8), Next::Run(9), Next::Idle]);
+    }
+
+    #[test]
+    fn route_that_fails_holds_back_no_other() {
+        let (again, now) = (Again::default(), Instant::now());
+        again.finished(1, &failing("a"), now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(again.next(later), Next::Run(1));
+        again.finished(1, &failing("a"), later);
+        again.finished(2, &failing("b"), now);
+        assert_eq!(again.next(later), Next::Run(2));
+    }
+
+    #[test]
+    fn entry_that_moves_on_to_another_route_opens_the_first() {
+        let (again, now) = (Again::default(), Instant::now());
+        again.finished(1, &failing("a"), now);
+        again.finished(2, &failing("a"), now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(again.next(later), Next::Run(1));
+        again.finished(1, &failing("b"), later);
+        assert_eq!(again.next(later), Next::Run(2));
+        assert_eq!(again.next(later), Next::At(later + FIRST_PAUSE));
+    }
+}

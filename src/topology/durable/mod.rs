@@ -1,0 +1,207 @@
+//! With a journal behind the receivers: its entries on their way, from the client's OK until every
+//! exporter has them.
+//!
+//! A request is answered when it is stored and in its chains. What is not taken somewhere, because
+//! a queue is full or the agent stopped, runs again: in this process after a pause, or at the next
+//! start; on the routes only that are not done with it.
+
+mod again;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use self::again::{Again, Next};
+use super::chain::Entrance;
+use super::intake::Pipelines;
+use crate::component::{
+    Answer, Budget, EntryWatch, Intake as _, Journal, JournalEntry, Outcome, Outstanding, Stored,
+    entry_promise,
+};
+use crate::data::Batch;
+use crate::telemetry::{Counter, Live, Metrics};
+
+/// The account of entries that run again.
+const ACCOUNT: &str = "journal";
+
+/// How long an entry that runs again waits for memory before it looks again.
+const MEMORY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long an entry that runs again waits for memory at the most: clients that ask for ever more
+/// must not hold it back for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The journal and the entries that are under way.
+pub(super) struct Durable {
+    journal: Arc<dyn Journal>,
+    again: Again,
+    budget: Budget,
+    num_run_again: Counter,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Durable {
+    pub(super) fn new(journal: Arc<dyn Journal>, budget: Budget, metrics: &Metrics) -> Self {
+        Self {
+            journal,
+            again: Again::default(),
+            budget,
+            num_run_again: metrics.counter("catchment_journal_replayed_entries", &[]),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Stores what the receiver called `receiver` took in, and sends it on its way.
+    ///
+    /// # Cancel safety
+    ///
+    /// Goes on when the future is dropped.
+    pub(super) async fn take_in(
+        self: &Arc<Self>,
+        receiver: &Arc<str>,
+        batch: Batch,
+        entrances: Arc<[Entrance]>,
+    ) -> Answer {
+        let (taken, answer) = oneshot::channel();
+        let (durable, receiver) = (Arc::clone(self), Arc::clone(receiver));
+        self.tasks.spawn(async move {
+            let answer = durable.store(&receiver, batch, &entrances).await;
+            // The client may be gone.
+            let _ = taken.send(answer);
+        });
+        answer.await.unwrap_or_else(|_| Answer::new(Outcome::Retry, "lost"))
+    }
+
+    async fn store(
+        self: &Arc<Self>,
+        receiver: &Arc<str>,
+        batch: Batch,
+        entrances: &[Entrance],
+    ) -> Answer {
+        match self.journal.append(receiver, &batch).await {
+            Ok(Stored::New(number)) => self.pass(number, batch, entrances).await,
+            Ok(Stored::Repeated) => {}
+            Err(answer) => return answer,
+        }
+        Answer::DELIVERED
+    }
+
+    /// Sends an entry on its way; waits while the workers have enough to do.
+    async fn pass(self: &Arc<Self>, number: u64, batch: Batch, entrances: &[Entrance]) {
+        let watch: Arc<dyn EntryWatch> = Arc::<Self>::clone(self);
+        let ack = entry_promise(Live::none(), number, watch);
+        for entrance in entrances {
+            entrance.pass_async(batch.clone(), &ack).await;
+        }
+        ack.answer(Outcome::Delivered);
+    }
+
+    /// Runs entries again until it is stopped: those found at the start, and those that were not
+    /// taken since.
+    pub(super) async fn run_again(self: Arc<Self>, receivers: BTreeMap<Arc<str>, Arc<Pipelines>>) {
+        let recovered = self.journal.take_recovered();
+        if !recovered.is_empty() {
+            info!(entries = recovered.len(), "entries of the journal run again");
+        }
+        self.again.recover(recovered);
+        let mut lost = BTreeMap::new();
+        loop {
+            let woken = self.again.woken();
+            let pause = match self.again.next(Instant::now()) {
+                Next::Run(number) => {
+                    tokio::select! {
+                        () = self.rerun(number, &receivers, &mut lost) => continue,
+                        () = self.stop.cancelled() => return,
+                    }
+                }
+                Next::At(due) => Some(due),
+                Next::Idle => None,
+            };
+            let due = async {
+                match pause {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = woken => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Runs one entry again; `lost` are receivers that there are not any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// An entry that did not run stays open.
+    async fn rerun(
+        self: &Arc<Self>,
+        number: u64,
+        receivers: &BTreeMap<Arc<str>, Arc<Pipelines>>,
+        lost: &mut BTreeMap<Arc<str>, u64>,
+    ) {
+        let JournalEntry { receiver, batch } = match self.journal.read(number).await {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.again.forget(number);
+                error!(number, %error, "an entry of the journal cannot be read, it stays there");
+                return;
+            }
+        };
+        let signal = batch.signal();
+        let Some(pipelines) =
+            receivers.get(&receiver).filter(|pipelines| pipelines.accepts(signal))
+        else {
+            self.again.forget(number);
+            let signal = signal.as_str();
+            let count = lost.entry(Arc::clone(&receiver)).or_default();
+            *count += 1;
+            if count.is_power_of_two() {
+                warn!(%receiver, signal, entries = *count, "no pipeline takes entries of the journal, they stay there");
+            }
+            return;
+        };
+        let (size_bytes, started) = (batch.size_bytes(), Instant::now());
+        while !self.budget.has_ample_room(size_bytes) && started.elapsed() < LONGEST_WAIT {
+            sleep(MEMORY_PAUSE).await;
+        }
+        let batch = batch.tied(|chunk| self.budget.charge(ACCOUNT, chunk.len()).attach(chunk));
+        let entrances = pipelines.entrances(signal);
+        if entrances.is_empty() {
+            // The agent stops; it stays open.
+            return;
+        }
+        self.num_run_again.add(1);
+        self.pass(number, batch, &entrances).await;
+    }
+
+    /// Runs nothing again any more, and waits for requests that are being stored.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl EntryWatch for Durable {
+    fn done(&self, number: u64, route: &Arc<str>) {
+        self.journal.mark_done(number, route);
+    }
+
+    fn finished(&self, number: u64, outstanding: Outstanding) {
+        if outstanding.is_empty() {
+            self.journal.close(number);
+        }
+        self.again.finished(number, &outstanding, Instant::now());
+    }
+}
