@@ -54,6 +54,10 @@ impl ObjectStore for Memory {
         Ok(Vec::new())
     }
 
+    fn read_end(&self, _: &str, _: u64) -> Result<Bytes, ObjectError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().into())
+    }
+
     fn delete(&self, _: &str) -> Result<(), ObjectError> {
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
+use crate::data::{EntryId, Part, Parts};
 use crate::telemetry::Live;
 
 /// What became of records; ordered from best to worst.
@@ -70,12 +71,35 @@ pub fn promise(live: Live) -> (Ack, oneshot::Receiver<Answer>) {
     (Ack { promises: smallvec![promise], live }, receiver)
 }
 
-/// Makes a share in what becomes of the journal entry `number`; `watch` is told.
-pub fn entry_promise(live: Live, number: u64, watch: Arc<dyn EntryWatch>) -> Ack {
-    let entry = Arc::new(Entry { number, outstanding: Mutex::default(), watch });
-    let to = To::Entry { entry, route: None, routes: Mutex::default() };
-    let promise = Arc::new(Promise { worst: Mutex::new(Answer::DELIVERED), to });
-    Ack { promises: smallvec![promise], live }
+/// A journal entry that is about to go into pipelines.
+#[derive(Debug)]
+pub struct EntryPromise {
+    entry: Arc<Entry>,
+}
+
+/// A way from a pipeline to an exporter, as the journal knows it.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The pipeline.
+    pub pipeline: Arc<str>,
+    /// Pipeline and exporter.
+    pub route: Arc<str>,
+}
+
+impl EntryPromise {
+    /// `watch` is told what becomes of the entry `id`.
+    #[must_use]
+    pub fn new(id: EntryId, watch: Arc<dyn EntryWatch>) -> Self {
+        Self { entry: Arc::new(Entry { id, outstanding: Mutex::default(), watch }) }
+    }
+
+    /// The share for what goes into a pipeline.
+    pub fn share(&self, pipeline: &Arc<str>, live: Live) -> Ack {
+        let (entry, pipeline) = (Arc::clone(&self.entry), Arc::clone(pipeline));
+        let to = To::Entry { entry, pipeline, route: None, routes: Mutex::default() };
+        let promise = Arc::new(Promise { worst: Mutex::new(Answer::DELIVERED), to });
+        Ack { promises: smallvec![promise], live }
+    }
 }
 
 /// Is told what becomes of journal entries, on whatever thread that turns out; must not block.
@@ -170,9 +194,23 @@ impl Ack {
         Self { promises: SmallVec::new(), live }
     }
 
-    /// Another share, in what becomes of journal entries on `route`, with records of its own.
-    pub fn share_on(&self, route: &Arc<str>, live: Live) -> Self {
-        Self { promises: self.promises.iter().map(|promise| promise.on(route)).collect(), live }
+    /// Another share, in what becomes of journal entries on a way, with records of its own; and the
+    /// parts for which all goes with this share: nothing of their entries went there before, and
+    /// nothing is left to follow.
+    pub fn share_on(&self, way: &Way, live: Live) -> (Self, Parts) {
+        let mut parts = Parts::new();
+        let on_way = |promise: &Arc<Promise>| promise.on(way, &mut parts);
+        let promises = self.promises.iter().map(on_way).collect();
+        (Self { promises, live }, parts)
+    }
+
+    /// Whether all journal entries are among those that are `done` with on a way.
+    #[must_use]
+    pub fn is_done_on(&self, way: &Way, done: &[Arc<str>]) -> bool {
+        let is_done = |promise: &Arc<Promise>| {
+            promise.route_of(way).is_some_and(|route| done.contains(&route))
+        };
+        !done.is_empty() && self.promises.iter().all(is_done)
     }
 
     /// Whether a client waits for the answer.
@@ -206,6 +244,8 @@ enum To {
     /// A journal entry.
     Entry {
         entry: Arc<Entry>,
+        /// The one that it went into first.
+        pipeline: Arc<str>,
         /// `None`: all that happens before the routes part.
         route: Option<Arc<str>>,
         /// The promises for the routes, so that none is given before all of the entry is on its way.
@@ -215,7 +255,7 @@ enum To {
 
 /// A journal entry on its way; told when the last of its promises is given.
 struct Entry {
-    number: u64,
+    id: EntryId,
     outstanding: Mutex<Outstanding>,
     watch: Arc<dyn EntryWatch>,
 }
@@ -228,17 +268,37 @@ impl Promise {
         }
     }
 
+    /// The route of an entry on a way: pipelines before that, through connectors, are named too.
+    fn route_of(&self, way: &Way) -> Option<Arc<str>> {
+        let To::Entry { pipeline, route: None, .. } = &self.to else { return None };
+        if *pipeline == way.pipeline {
+            return Some(Arc::clone(&way.route));
+        }
+        Some(format!("{pipeline} > {}", way.route).into())
+    }
+
     /// The promise for a route of an entry; of a client there is only one.
-    fn on(self: &Arc<Self>, on: &Arc<str>) -> Arc<Self> {
-        let To::Entry { entry, route: None, routes } = &self.to else { return Arc::clone(self) };
+    fn on(self: &Arc<Self>, way: &Way, parts: &mut Parts) -> Arc<Self> {
+        let (To::Entry { entry, pipeline, routes, .. }, Some(on)) = (&self.to, self.route_of(way))
+        else {
+            return Arc::clone(self);
+        };
         let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |promise: &&Arc<Self>| matches!(&promise.to, To::Entry { route: Some(route), .. } if route == on);
+        let is_it = |promise: &&Arc<Self>| match &promise.to {
+            To::Entry { route: Some(route), .. } => *route == on,
+            _ => false,
+        };
         if let Some(promise) = routes.iter().find(is_it) {
             return Arc::clone(promise);
         }
+        // Whoever makes another share has one already, so a single one stays alone.
+        if Arc::strong_count(self) == 1 {
+            parts.push(Part { entry: entry.id, route: Arc::clone(&on) });
+        }
         let to = To::Entry {
             entry: Arc::clone(entry),
-            route: Some(Arc::clone(on)),
+            pipeline: Arc::clone(pipeline),
+            route: Some(on),
             routes: Mutex::default(),
         };
         let promise = Arc::new(Self { worst: Mutex::new(Answer::DELIVERED), to });
@@ -267,7 +327,7 @@ impl Entry {
     fn note(&self, route: Option<&Arc<str>>, answer: Answer) {
         if answer.outcome != Outcome::Retry {
             if let Some(route) = route {
-                self.watch.done(self.number, route);
+                self.watch.done(self.id.number, route);
             }
             return;
         }
@@ -283,13 +343,13 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let outstanding = self.outstanding.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.watch.finished(self.number, mem::take(outstanding));
+        self.watch.finished(self.id.number, mem::take(outstanding));
     }
 }
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Entry").field("number", &self.number).finish_non_exhaustive()
+        formatter.debug_struct("Entry").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -356,37 +416,80 @@ mod tests {
         }
     }
 
+    fn way(pipeline: &str, exporter: &str) -> Way {
+        let route = format!("{pipeline} > {exporter}").into();
+        Way { pipeline: pipeline.into(), route }
+    }
+
     fn entry() -> (Ack, Arc<Told>) {
         let told = Arc::new(Told::default());
-        (entry_promise(Live::none(), 7, Arc::<Told>::clone(&told)), told)
+        let id = EntryId { journal: 1, number: 7 };
+        let promise = EntryPromise::new(id, Arc::<Told>::clone(&told));
+        (promise.share(&"logs".into(), Live::none()), told)
+    }
+
+    fn share_on(ack: &Ack, way: &Way) -> (Ack, Vec<String>) {
+        let (share, parts) = ack.share_on(way, Live::none());
+        (share, parts.iter().map(|part| format!("{} {}", part.entry.number, part.route)).collect())
     }
 
     #[test]
     fn route_is_done_when_nothing_more_can_come_on_it() {
         let (mut ack, told) = entry();
         let later = ack.split(0);
-        let route: Arc<str> = "a".into();
-        ack.share_on(&route, Live::none()).answer(Outcome::Delivered);
+        let way = way("logs", "a");
+        let (share, parts) = share_on(&ack, &way);
+        assert!(parts.is_empty(), "there is more to come");
+        share.answer(Outcome::Delivered);
         ack.answer(Outcome::Delivered);
         assert!(told.done().is_empty());
-        later.share_on(&route, Live::none()).answer(Outcome::Rejected);
+        let (share, parts) = share_on(&later, &way);
+        assert!(parts.is_empty(), "there was something before");
+        share.answer(Outcome::Rejected);
         later.answer(Outcome::Delivered);
-        assert_eq!(told.done(), ["7 a"]);
+        assert_eq!(told.done(), ["7 logs > a"]);
         assert!(told.outstanding().unwrap().is_empty());
+    }
+
+    #[test]
+    fn part_is_an_entry_that_goes_as_a_whole() {
+        let (ack, _) = entry();
+        let (other, _) = entry();
+        let joined = Ack::join([ack, other].into_iter().collect(), Live::none());
+        let (first, parts) = share_on(&joined, &way("logs", "a"));
+        assert_eq!(parts, ["7 logs > a", "7 logs > a"]);
+        let (second, parts) = share_on(&joined, &way("metrics", "b"));
+        assert_eq!(parts, ["7 logs > metrics > b", "7 logs > metrics > b"]);
+        for ack in [first, second, joined] {
+            ack.answer(Outcome::Delivered);
+        }
+    }
+
+    #[test]
+    fn what_is_done_on_a_way_is_known_by_its_route() {
+        let (ack, _) = entry();
+        let done: [Arc<str>; 2] = ["logs > a".into(), "logs > metrics > b".into()];
+        assert!(ack.is_done_on(&way("logs", "a"), &done));
+        assert!(ack.is_done_on(&way("metrics", "b"), &done));
+        assert!(!ack.is_done_on(&way("metrics", "a"), &done));
+        assert!(!ack.is_done_on(&way("logs", "a"), &[]));
+        let (client, _answer) = promise(Live::none());
+        assert!(!client.is_done_on(&way("logs", "a"), &done));
+        [ack, client].into_iter().for_each(|ack| ack.answer(Outcome::Delivered));
     }
 
     #[test]
     fn only_routes_that_were_not_taken_are_outstanding() {
         let (ack, told) = entry();
-        let [first, second]: [Arc<str>; 2] = ["a".into(), "b".into()];
         let full = Answer::new(Outcome::Retry, "full");
-        let share = ack.share_on(&first, Live::none());
-        ack.share_on(&second, Live::none()).answer_with(&full);
+        let (share, _) = share_on(&ack, &way("logs", "a"));
+        share_on(&ack, &way("logs", "b")).0.answer_with(&full);
         ack.answer(Outcome::Delivered);
         assert_eq!(told.outstanding(), None);
         share.answer(Outcome::Delivered);
-        assert_eq!(told.done(), ["7 a"]);
-        let expected = Outstanding { routes: vec![second], before: false, reason: full.reason };
+        assert_eq!(told.done(), ["7 logs > a"]);
+        let routes = vec!["logs > b".into()];
+        let expected = Outstanding { routes, before: false, reason: full.reason };
         assert_eq!(told.outstanding(), Some(expected));
     }
 

@@ -105,6 +105,12 @@ impl Extensions {
         running.filter_map(|(id, extension)| Some((id, extension.journal()?))).collect()
     }
 
+    /// The journal, if there is one.
+    #[must_use]
+    pub fn journal(&self) -> Option<Arc<dyn Journal>> {
+        self.journals().into_values().next()
+    }
+
     /// The ids of the running extensions, sorted.
     #[must_use]
     pub fn ids(&self) -> Vec<&ComponentId> {

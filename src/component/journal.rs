@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Answer;
 use super::message::Cause;
-use crate::data::Batch;
+use crate::data::{Batch, PartRun, Time};
 
 /// Stores requests before they are answered for.
 ///
@@ -25,6 +25,19 @@ pub trait Journal: Send + Sync {
     /// It may be stored and open when the future is dropped.
     async fn append(&self, receiver: &Arc<str>, batch: &Batch) -> Result<Stored, Answer>;
 
+    /// Its id, made with its folder.
+    fn id(&self) -> u128;
+
+    /// When the oldest entry came that was open when the journal was opened; nothing if none was.
+    fn oldest_recovered(&self) -> Option<Time>;
+
+    /// What was marked before this time is durable.
+    fn marks_durable_until(&self) -> Time;
+
+    /// Whether all entries of a run were open when the journal was opened, and not done with on its
+    /// route. Asked before [`Journal::take_recovered`].
+    fn are_outstanding(&self, run: &PartRun) -> bool;
+
     /// The numbers of the entries that were open when the journal was opened, oldest first. Only
     /// the first call answers them.
     fn take_recovered(&self) -> Vec<u64>;
@@ -38,6 +51,9 @@ pub trait Journal: Send + Sync {
 
     /// An entry is done with on a route.
     fn mark_done(&self, number: u64, route: &Arc<str>);
+
+    /// Those of the entries of a run that are open are done with on its route.
+    fn mark_held(&self, run: &PartRun);
 
     /// An entry is done with: it does not run again.
     fn close(&self, number: u64);

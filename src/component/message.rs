@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::data::{Batch, Part, Parts};
+use crate::data::{Batch, PartRun, Parts};
 
 /// A boxed cause.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -152,10 +152,10 @@ pub enum ExportError {
     },
 }
 
-/// What an exporter holds durably from before it was started: parts whose entries need not run
-/// again.
+/// What an exporter holds durably from before it was started: entries that need not run again on
+/// these routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// The parts, in no order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartRun>,
 }

@@ -11,7 +11,7 @@ mod outbox;
 mod registry;
 mod traits;
 
-pub use ack::{Ack, Acks, Answer, EntryWatch, Outcome, Outstanding, entry_promise, promise};
+pub use ack::{Ack, Acks, Answer, EntryPromise, EntryWatch, Outcome, Outstanding, Way, promise};
 pub use auth::{AuthError, ClientAuth, Identity, ServerAuth};
 pub use context::{BuildContext, BuildError, Extensions, Host, Output, Shard};
 pub use journal::{Journal, JournalEntry, Stored};

@@ -38,16 +38,28 @@ pub struct EntryId {
     pub number: u64,
 }
 
-/// A piece of a journal entry on its way along one route (receiver, pipelines, exporter).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A journal entry that a batch has all of, as far as it goes along a route.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part {
     /// The entry.
     pub entry: EntryId,
-    /// The way through the file, numbered by the engine.
-    pub route: u32,
-    /// Which piece of the entry on that route, as registered with the engine's tracker.
-    pub piece: u32,
+    /// The way through the file: pipelines, then the exporter.
+    pub route: Arc<str>,
 }
 
-/// The parts that a batch carries; none without a journal.
+/// The parts that a batch carries; none without a journal, and none of entries of which other
+/// batches have something too.
 pub type Parts = SmallVec<[Part; 1]>;
+
+/// Parts whose entries follow one another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartRun {
+    /// The journal's id.
+    pub journal: u128,
+    /// The way through the file.
+    pub route: Arc<str>,
+    /// The number of the first entry.
+    pub first: u64,
+    /// The number of the last entry.
+    pub last: u64,
+}

@@ -6,4 +6,5 @@ pub mod journal;
 pub mod logindex;
 pub mod object;
 pub mod parquet;
+mod parts;
 pub(crate) mod quarantine;

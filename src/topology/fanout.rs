@@ -4,33 +4,29 @@ use std::sync::Arc;
 
 use super::chain::Entrance;
 use super::driver::DriverInlet;
-use crate::component::{Ack, Outcome};
+use crate::component::{Ack, Outcome, Way};
 use crate::data::Batch;
 use crate::telemetry::{Live, PipelineLedger};
-
-/// One of the ends of a pipeline.
-#[derive(Clone)]
-pub(super) enum Target {
-    /// An exporter's queue, and the name of the way there in the journal.
-    Driver(DriverInlet, Arc<str>),
-    /// A connector.
-    Connector(Entrance),
-}
 
 /// All ends of a pipeline: each gets every batch, which costs a clone of handles.
 #[derive(Clone)]
 pub(super) struct FanOut {
     account: Arc<PipelineLedger>,
-    targets: Arc<[Target]>,
+    exporters: Arc<[(Way, DriverInlet)]>,
+    connectors: Arc<[Entrance]>,
 }
 
 impl FanOut {
-    pub(super) fn new(account: Arc<PipelineLedger>, targets: Vec<Target>) -> Self {
-        Self { account, targets: targets.into() }
+    pub(super) fn new(
+        account: Arc<PipelineLedger>,
+        exporters: Vec<(Way, DriverInlet)>,
+        connectors: Vec<Entrance>,
+    ) -> Self {
+        Self { account, exporters: exporters.into(), connectors: connectors.into() }
     }
 
-    /// Passes a batch on; its records leave the pipeline's account. What runs again goes only where
-    /// it is not done with.
+    /// Passes a batch on; its records leave the pipeline's account. What runs again goes only to
+    /// exporters that are not done with it.
     ///
     /// Blocks where an end asks its pipeline to wait.
     pub(super) fn pass(&self, batch: &Batch, ack: Ack) {
@@ -39,19 +35,21 @@ impl FanOut {
             return;
         }
         self.account.forwarded().add(batch.num_records() as u64);
-        for target in &*self.targets {
-            match target {
-                Target::Driver(driver, route) => {
-                    if batch.context().done.contains(route) {
-                        continue;
-                    }
-                    let share = ack.share_on(route, Live::none());
-                    driver.enqueue(batch.clone(), &share);
-                    share.answer(Outcome::Delivered);
-                }
-                Target::Connector(entrance) => entrance.pass(batch.clone(), &ack),
+        // First the exporters: which entries are whole is known as long as this is the only share.
+        for (way, exporter) in &*self.exporters {
+            if !ack.is_done_on(way, &batch.context().done) {
+                let (share, parts) = ack.share_on(way, Live::none());
+                exporter.enqueue(batch.clone().with_parts(parts), share);
             }
         }
-        ack.answer(Outcome::Delivered);
+        match self.connectors.split_last() {
+            Some((last, others)) => {
+                for connector in others {
+                    connector.pass(batch.clone(), ack.share(Live::none()));
+                }
+                last.pass(batch.clone(), ack);
+            }
+            None => ack.answer(Outcome::Delivered),
+        }
     }
 }

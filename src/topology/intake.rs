@@ -76,7 +76,7 @@ impl Pipelines {
     async fn pass(batch: Batch, entrances: Arc<[Entrance]>) -> Answer {
         let (ack, answer) = promise(Live::none());
         for entrance in &*entrances {
-            entrance.pass_async(batch.clone(), &ack).await;
+            entrance.pass_async(batch.clone(), ack.share(Live::none())).await;
         }
         drop((batch, entrances));
         ack.answer(Outcome::Delivered);

@@ -19,12 +19,12 @@ use super::build::{BuiltConnector, BuiltSegment, Components};
 use super::chain::{Chain, Division, Entrance, Exit, Segment, Stage, StageContext, Workers};
 use super::driver::Driver;
 use super::durable::Durable;
-use super::fanout::{FanOut, Target};
+use super::fanout::FanOut;
 use super::graph::{End, PlannedPipeline};
 use super::intake::Pipelines;
 use crate::component::{
     Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError, Sharding,
-    Transport,
+    Transport, Way,
 };
 use crate::config::{ComponentId, Diagnostic, PipelineId};
 use crate::data::Signal;
@@ -187,7 +187,11 @@ impl Engine {
         let answers_early = plan.answers_early() && self.durable.is_none();
         for built in components.exporters {
             let started = built.exporter.start().await;
-            started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
+            let held =
+                started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
+            if let Some(durable) = &self.durable {
+                durable.take_held(&held);
+            }
             self.handles.extend(built.exporter.handle());
             let key = (&built.id, built.signal);
             let driver =
@@ -370,7 +374,7 @@ impl Wiring<'_> {
             let context = self.stage_context(Arc::clone(&account));
             let name = id.to_string();
             let segment = self.start_segment((&name, signal), segment, &exit, &context)?;
-            let entrance = Entrance::new(account, segment);
+            let entrance = Entrance::new(name.into(), account, segment);
             self.entrances.connectors.insert((id, signal), entrance);
         }
         Ok(())
@@ -380,18 +384,23 @@ impl Wiring<'_> {
         let signal = pipeline.id.signal();
         let name = pipeline.id.to_string();
         let account = self.host.ledger.pipeline(&name);
-        let targets = pipeline.exporters.iter().filter_map(|end| match end {
-            End::Component(id) => {
-                let driver = self.drivers.get(&(id.clone(), signal))?;
-                let route = format!("{name} > {id}");
-                Some(Target::Driver(driver.inlet(), route.into()))
+        let shared_name: Arc<str> = name.as_str().into();
+        let (mut exporters, mut connectors) = (Vec::new(), Vec::new());
+        for end in &pipeline.exporters {
+            match end {
+                End::Component(id) => {
+                    let driver = self.drivers.get(&(id.clone(), signal));
+                    let (pipeline, route) = (Arc::clone(&shared_name), format!("{name} > {id}"));
+                    let way = Way { pipeline, route: route.into() };
+                    exporters.extend(driver.map(|driver| (way, driver.inlet())));
+                }
+                End::Connector(id) => {
+                    let entrance = self.entrances.connectors.get(&(id.clone(), signal));
+                    connectors.extend(entrance.cloned());
+                }
             }
-            End::Connector(id) => {
-                let entrance = self.entrances.connectors.get(&(id.clone(), signal))?;
-                Some(Target::Connector(entrance.clone()))
-            }
-        });
-        let mut exit = Exit::FanOut(FanOut::new(Arc::clone(&account), targets.collect()));
+        }
+        let mut exit = Exit::FanOut(FanOut::new(Arc::clone(&account), exporters, connectors));
         let context = self.stage_context(Arc::clone(&account));
         let segments = self.pipelines.remove(&pipeline.id).unwrap_or_default();
         let mut first = None;
@@ -401,7 +410,8 @@ impl Wiring<'_> {
             first = Some(segment);
         }
         if let Some(first) = first {
-            self.entrances.pipelines.insert(pipeline.id.clone(), Entrance::new(account, first));
+            let entrance = Entrance::new(shared_name, account, first);
+            self.entrances.pipelines.insert(pipeline.id.clone(), entrance);
         }
         Ok(())
     }

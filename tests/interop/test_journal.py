@@ -56,7 +56,7 @@ class Kills(Case):
             missing = expected - sum(1 for number in counts if 1 <= number <= expected)
             repeated = sum(count - 1 for count in counts.values())
             print(f"{place}: {missing} missing, {repeated} twice")
-            self.assertEqual(missing, 0, place)
+            self.assertEqual((missing, repeated), (0, 0), place)
 
     def archived(self, agent):
         files = str(agent.data / "archive" / "logs" / "**" / "*.parquet")

@@ -47,7 +47,7 @@ impl Batch {
             num_records += batch.num_records();
             let shared = batch.chunks_with_allocations();
             chunks.extend(shared.map(|(chunk, allocation)| (chunk.clone(), allocation)));
-            parts.extend_from_slice(batch.parts());
+            parts.extend(batch.parts().iter().cloned());
         }
         parts.sort_unstable();
         parts.dedup();

@@ -135,7 +135,7 @@ fn only_batches_of_one_signal_tenant_and_identity_are_joined() {
 
 #[test]
 fn joined_batch_has_the_oldest_arrival_what_is_equal_and_all_parts() {
-    let part = |number| Part { entry: EntryId { journal: 1, number }, route: 0, piece: 0 };
+    let part = |number| Part { entry: EntryId { journal: 1, number }, route: "a".into() };
     let context = |arrived, agent: &str| Context {
         arrived: Time::from_unix_nanos(arrived),
         metadata: [

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::component::{Budget, Charge, ExportError, Exporter, Held, Host, Payload, Request, Sent};
+use crate::component::{
+    Budget, Charge, ExportError, Exporter, Held, Host, Journal, Payload, Request, Sent,
+};
 use crate::data::{Batch, Time};
 use crate::storage::logindex::{LogIndex, LogIndexError, Settings};
 use crate::telemetry::Clock;
@@ -27,6 +29,7 @@ pub(super) struct LogIndexExporter {
     commit_interval: Duration,
     clock: Clock,
     budget: Budget,
+    journal: Option<Arc<dyn Journal>>,
     charge: Mutex<Charge>,
     index: OnceLock<Arc<LogIndex>>,
     waiting: Mutex<Waiting>,
@@ -47,6 +50,7 @@ impl LogIndexExporter {
             commit_interval,
             clock: host.clock.clone(),
             budget: host.budget.clone(),
+            journal: host.extensions.journal(),
             charge: Mutex::new(host.budget.charge(ACCOUNT, 0)),
             index: OnceLock::new(),
             waiting: Mutex::default(),
@@ -106,9 +110,10 @@ impl Exporter for LogIndexExporter {
         let opened = tokio::task::spawn_blocking(move || LogIndex::open(settings)).await;
         let index = opened.map_err(|error| ExportError::Rejected { source: error.into() })?;
         let index = index.map_err(|error| ExportError::Rejected { source: error.into() })?;
+        let held = Held { parts: index.held() };
         // It was empty above, and nobody else sets it.
         let _ = self.index.set(Arc::new(index));
-        Ok(Held::default())
+        Ok(held)
     }
 
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
@@ -143,6 +148,9 @@ impl Exporter for LogIndexExporter {
             waiting.last_flush = now;
             waiting.since.take()
         };
+        if let Some(journal) = &self.journal {
+            index.note_settled(journal.marks_durable_until());
+        }
         let committed = index.commit(now).await;
         self.settle(index);
         let failure = match committed {

@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::exporter::LogIndexExporter;
 use super::*;
 use crate::component::{Budget, ExportError, Extensions, Host, Prepared, Sent};
-use crate::data::{Batch, Context, DoorLimits, Time};
+use crate::data::{Batch, Context, DoorLimits, EntryId, Part, Time};
 use crate::storage::logindex::LogIndex;
 use crate::telemetry::{Clock, Ledger, Metrics, Status};
 
@@ -33,16 +33,19 @@ fn host(clock: &Clock) -> Host {
     }
 }
 
-fn exporter(directory: &std::path::Path, host: &Host) -> LogIndexExporter {
-    let settings = Settings {
+fn settings(directory: &std::path::Path) -> Settings {
+    Settings {
         directory: directory.to_owned(),
         window: StdDuration::from_secs(3600),
         detail: Detail::Full,
         memory_bytes: 64 << 20,
         max_age: None,
         max_size_bytes: None,
-    };
-    LogIndexExporter::new(settings, StdDuration::from_secs(15), host)
+    }
+}
+
+fn exporter(directory: &std::path::Path, host: &Host) -> LogIndexExporter {
+    LogIndexExporter::new(settings(directory), StdDuration::from_secs(15), host)
 }
 
 async fn send(exporter: &LogIndexExporter, num_records: usize) -> Sent {
@@ -120,4 +123,33 @@ async fn failed_flush_names_the_folder_and_is_due_again() {
 fn named_exporters_have_folders_of_their_own() {
     assert_eq!(default_folder(&"logindex".parse().unwrap()), "index");
     assert_eq!(default_folder(&"logindex/a.b".parse().unwrap()), "index-a_b");
+}
+
+#[tokio::test]
+async fn entries_of_the_last_commits_are_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = LogIndex::open(settings(folder.path())).unwrap();
+    let of = |number| {
+        let part = Part { entry: EntryId { journal: 5, number }, route: "a".into() };
+        batch(1).with_parts([part].into_iter().collect())
+    };
+    let held = |index: &LogIndex| -> Vec<(u64, u64)> {
+        index.held().iter().map(|run| (run.first, run.last)).collect()
+    };
+    let at = Time::from_unix_nanos;
+    for (number, now, settled) in [(1, 10, 0), (2, 20, 0), (3, 30, 20)] {
+        index.try_add(&of(number)).unwrap();
+        index.note_settled(at(settled));
+        index.commit(at(now)).await.unwrap().unwrap();
+    }
+    // The first commit was answered for when the second began, at 20.
+    assert_eq!(held(&index), [(1, 1), (2, 2), (3, 3)]);
+    index.note_settled(at(21));
+    index.try_add(&of(4)).unwrap();
+    index.commit(at(40)).await.unwrap().unwrap();
+    assert_eq!(held(&index), [(2, 2), (3, 3), (4, 4)]);
+    index.try_add(&of(5)).unwrap();
+    drop(index);
+    let index = LogIndex::open(settings(folder.path())).unwrap();
+    assert_eq!(held(&index), [(2, 2), (3, 3), (4, 4)]);
 }

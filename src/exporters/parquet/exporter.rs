@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::spawn_blocking;
 
-use crate::component::{Budget, Charge, ExportError, Exporter, Held, Host, Payload, Request, Sent};
-use crate::data::{Signal, Time};
+use crate::component::{
+    Budget, Charge, ExportError, Exporter, Held, Host, Journal, Payload, Request, Sent,
+};
+use crate::data::{PartRun, Signal, Time};
 use crate::storage::object::{LocalStore, ObjectStore};
 use crate::storage::parquet::{
     Archive, Format, ParquetArchiveError, Partitioning, Retention, Rotation,
@@ -52,6 +54,7 @@ pub(super) struct ParquetExporter {
     clock: Clock,
     budget: Budget,
     quarantine: Quarantine,
+    journal: Option<Arc<dyn Journal>>,
     /// Nothing until it is started.
     archive: Arc<AsyncMutex<Option<Writer>>>,
     waiting: Arc<Mutex<Waiting>>,
@@ -95,6 +98,7 @@ impl ParquetExporter {
             settings,
             clock: host.clock.clone(),
             budget: host.budget.clone(),
+            journal: host.extensions.journal(),
             quarantine: Quarantine::new(host.data_dir.join("quarantine")),
             archive: Arc::default(),
             waiting: Arc::default(),
@@ -138,12 +142,22 @@ impl Exporter for ParquetExporter {
             return Ok(Held::default());
         }
         let (settings, charge) = (self.settings.clone(), self.budget.charge(ACCOUNT, 0));
+        let journal = self.journal.clone();
         let started = spawn_blocking(move || {
-            *slot = Some(Writer { archive: open(&settings)?, charge });
-            Ok::<(), ParquetArchiveError>(())
+            let archive = open(&settings)?;
+            let recovered =
+                journal.and_then(|journal| Some((journal.oldest_recovered()?, journal)));
+            let parts = match recovered {
+                Some((since, journal)) => {
+                    let are_outstanding = |run: &PartRun| journal.are_outstanding(run);
+                    archive.held((journal.id(), since), &are_outstanding)?
+                }
+                None => Vec::new(),
+            };
+            *slot = Some(Writer { archive, charge });
+            Ok::<_, ParquetArchiveError>(Held { parts })
         });
-        started.await.map_err(rejected)?.map_err(rejected)?;
-        Ok(Held::default())
+        started.await.map_err(rejected)?.map_err(rejected)
     }
 
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {

@@ -1,6 +1,8 @@
 //! The journal as the engine uses it: commands to the thread that writes.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -10,9 +12,9 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::origin::Origin;
-use super::writer::{Command, Mark, Marks, Pace, Writer};
+use super::writer::{Command, Mark, Pace, Shared, Writer};
 use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Stored};
-use crate::data::{Batch, DoorLimits, InvalidUtf8};
+use crate::data::{Batch, DoorLimits, InvalidUtf8, PartRun, Time};
 use crate::storage::disk::{Disk as _, LocalDisk};
 use crate::storage::journal::{
     AppendError, Appended, Entry, Lock, Log, NewEntry, OpenError, Settings,
@@ -39,7 +41,7 @@ const NO_LIMITS: DoorLimits = DoorLimits {
 pub(super) struct Handle {
     settings: Settings,
     pace: Pace,
-    marks: Marks,
+    shared: Arc<Shared>,
     state: Mutex<State>,
 }
 
@@ -49,12 +51,15 @@ struct State {
     commands: Option<flume::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     lock: Option<Lock>,
-    recovered: Vec<u64>,
+    id: u128,
+    oldest_recovered: Option<Time>,
+    /// Entries that were open when it was opened, and the routes that were done with them.
+    recovered: BTreeMap<u64, Vec<Arc<str>>>,
 }
 
 impl Handle {
     pub(super) fn new(settings: Settings, pace: Pace) -> Self {
-        Self { settings, pace, marks: Marks::default(), state: Mutex::default() }
+        Self { settings, pace, shared: Arc::default(), state: Mutex::default() }
     }
 
     /// Locks the folder, reads what is in it and starts the thread.
@@ -71,8 +76,9 @@ impl Handle {
         }
         let path = self.settings.folder.display();
         info!(%path, open_entries = recovered.open.len(), size_bytes = log.size_bytes(), "the journal is open");
+        let id = log.id();
         let (sender, commands) = flume::bounded(MAX_WAITING);
-        let writer = Writer::new((log, Arc::clone(&self.marks)), self.pace, clock, metrics);
+        let writer = Writer::new((log, Arc::clone(&self.shared)), self.pace, clock, metrics);
         let thread = thread::Builder::new().name("journal".to_owned());
         let thread = thread.spawn(move || writer.run(&commands));
         let thread = thread.map_err(|source| failed("start a thread for", source))?;
@@ -80,7 +86,9 @@ impl Handle {
             commands: Some(sender),
             thread: Some(thread),
             lock: Some(lock),
-            recovered: recovered.open.iter().map(|entry| entry.number).collect(),
+            id,
+            oldest_recovered: recovered.open.iter().map(|entry| entry.arrived).min(),
+            recovered: recovered.open.into_iter().map(|open| (open.number, open.done)).collect(),
         };
         Ok(())
     }
@@ -101,7 +109,7 @@ impl Handle {
     }
 
     fn mark(&self, mark: Mark) {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+        self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
     }
 
     /// Asks the thread for something.
@@ -137,8 +145,27 @@ impl Journal for Handle {
         }
     }
 
+    fn id(&self) -> u128 {
+        self.state().id
+    }
+
+    fn oldest_recovered(&self) -> Option<Time> {
+        self.state().oldest_recovered
+    }
+
+    fn marks_durable_until(&self) -> Time {
+        Time::from_unix_nanos(self.shared.durable_until.load(Ordering::Relaxed))
+    }
+
+    fn are_outstanding(&self, run: &PartRun) -> bool {
+        let state = self.state();
+        let entries = state.recovered.range(run.first..=run.last);
+        let outstanding = entries.filter(|(_, done)| !done.contains(&run.route));
+        outstanding.count() as u64 == (run.last - run.first).saturating_add(1)
+    }
+
     fn take_recovered(&self) -> Vec<u64> {
-        std::mem::take(&mut self.state().recovered)
+        std::mem::take(&mut self.state().recovered).into_keys().collect()
     }
 
     async fn read(&self, number: u64) -> Result<JournalEntry, Cause> {
@@ -154,6 +181,10 @@ impl Journal for Handle {
 
     fn mark_done(&self, number: u64, route: &Arc<str>) {
         self.mark(Mark::Done(number, Arc::clone(route)));
+    }
+
+    fn mark_held(&self, run: &PartRun) {
+        self.mark(Mark::Held(run.clone()));
     }
 
     fn close(&self, number: u64) {

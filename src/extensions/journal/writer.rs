@@ -1,6 +1,7 @@
 //! The one thread that works on the log: requests that wait at the same time share a sync.
 
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use crate::component::Cause;
+use crate::data::PartRun;
 use crate::storage::journal::{AppendError, Appended, Entry, Log, NewEntry};
 use crate::telemetry::{Clock, Counter, Gauge, Latency, Metrics, Throttle, with_causes};
 
@@ -37,15 +39,23 @@ pub(super) enum Mark {
     Done(u64, Arc<str>),
     /// On all.
     Closed(u64),
+    /// All in a run, on its route, of those that are open.
+    Held(PartRun),
 }
 
-/// The marks that the thread has not seen yet.
-pub(super) type Marks = Arc<Mutex<Vec<Mark>>>;
+/// What the thread and those who use the journal tell one another without waiting.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The marks that the thread has not seen yet.
+    pub(super) marks: Mutex<Vec<Mark>>,
+    /// What was marked before this, in Unix nanoseconds, is durable.
+    pub(super) durable_until: AtomicU64,
+}
 
 /// The thread's part of the journal.
 pub(super) struct Writer {
     log: Log,
-    marks: Marks,
+    shared: Arc<Shared>,
     pace: Pace,
     clock: Clock,
     shown: Shown,
@@ -83,14 +93,14 @@ impl Shown {
 
 impl Writer {
     pub(super) fn new(
-        (log, marks): (Log, Marks),
+        (log, shared): (Log, Arc<Shared>),
         pace: Pace,
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
         let mut writer = Self {
             log,
-            marks,
+            shared,
             pace,
             clock,
             shown: Shown::new(metrics),
@@ -147,11 +157,13 @@ impl Writer {
     }
 
     fn take_marks(&mut self) {
-        let marks = mem::take(&mut *self.marks.lock().unwrap_or_else(PoisonError::into_inner));
+        let marks =
+            mem::take(&mut *self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner));
         for mark in marks {
             match mark {
                 Mark::Done(number, route) => self.log.mark_done(number, &route),
                 Mark::Closed(number) => self.log.close(number),
+                Mark::Held(run) => self.log.mark_all_done((run.first, run.last), &run.route),
             }
         }
     }
@@ -187,9 +199,13 @@ impl Writer {
 
     /// Writes what was closed, and removes what is not needed any more.
     fn settle(&mut self) {
+        let now = self.clock.now();
         self.take_marks();
         let written = if self.pace.syncs { self.log.sync() } else { self.log.write_marks() };
-        let settled = written.and_then(|()| self.log.collect(self.clock.now()));
+        let settled = written.and_then(|()| {
+            self.shared.durable_until.store(now.as_unix_nanos(), Ordering::Relaxed);
+            self.log.collect(now)
+        });
         if let Err(error) = settled
             && let Some(suppressed) = self.throttle.allow(self.clock.now())
         {

@@ -233,6 +233,12 @@ impl Log {
         }
     }
 
+    /// Those entries from `first` to `last` that are open are done with on a route.
+    pub fn mark_all_done(&mut self, (first, last): (u64, u64), route: &Arc<str>) {
+        let open: Vec<u64> = self.open.range(first..=last).map(|(number, _)| *number).collect();
+        open.into_iter().for_each(|number| self.mark_done(number, route));
+    }
+
     /// Writes what was closed and marked since the last entry.
     ///
     /// # Errors

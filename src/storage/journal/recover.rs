@@ -40,6 +40,8 @@ pub struct Recovered {
 pub struct OpenEntry {
     /// Its number.
     pub number: u64,
+    /// When it came.
+    pub arrived: Time,
     /// The routes that are done with it.
     pub done: Vec<Arc<str>>,
 }
@@ -118,9 +120,11 @@ impl Log {
         for number in mem::take(&mut findings.broken) {
             log.set_aside(number, &mut findings.recovered);
         }
-        let open = log.open.iter();
-        let open =
-            open.map(|(number, place)| OpenEntry { number: *number, done: place.done.clone() });
+        let open = log.open.iter().map(|(number, place)| OpenEntry {
+            number: *number,
+            arrived: findings.entries.get(number).map_or(now, |(_, _, head)| head.arrived),
+            done: place.done.clone(),
+        });
         findings.recovered.open = open.collect();
         Ok((log, findings.recovered))
     }

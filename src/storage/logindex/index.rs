@@ -22,7 +22,8 @@ use super::search::{Snapshot, Source};
 use super::tail::{BatchFacts, facts_of};
 use super::window::{Access, Opened, Window};
 use super::worker::Worker;
-use crate::data::{Batch, Time};
+use crate::data::{Batch, PartRun, Time};
+use crate::storage::parts::from_runs;
 
 /// Windows that are kept open for searching though nothing is written to them.
 const MAX_RECENT: usize = 8;
@@ -75,6 +76,8 @@ pub(crate) struct State {
     /// The sequence of the entry that was added last.
     pub(crate) last_sequence: u64,
     pub(crate) commits: Vec<CommitWanted>,
+    /// What the journal was told before this time is durable there.
+    pub(crate) settled: Time,
     pub(crate) recent: VecDeque<Arc<Opened>>,
     pub(crate) is_stopping: bool,
     pub(crate) is_stopped: bool,
@@ -240,7 +243,13 @@ impl LogIndex {
         !self.shared.state().tail.is_empty()
     }
 
+    /// What a journal was told before this time is durable there: commits need not tell it.
+    pub fn note_settled(&self, settled: Time) {
+        self.shared.state().settled = settled;
+    }
+
     /// Asks for a commit of everything added so far; also for retention to be seen to, at `now`.
+    /// Those who added what was committed before have been answered by then.
     #[must_use]
     pub fn commit(&self, now: Time) -> Committed {
         let (answer, committed) = oneshot::channel();
@@ -289,6 +298,14 @@ impl LogIndex {
             windows.map(|listed| Source::window(listed.clone(), Some(Arc::clone(shared))));
         let tail = Source::tail(state.tail.iter().cloned().collect());
         Snapshot { sources: committed.chain([tail]).collect() }
+    }
+
+    /// The journal entries that the last commits hold.
+    #[must_use]
+    pub fn held(&self) -> Vec<PartRun> {
+        let state = self.shared.state();
+        let windows = state.windows.iter();
+        windows.flat_map(|listed| from_runs(&listed.window.payload().parts)).collect()
     }
 
     /// Records that are committed.

@@ -22,6 +22,7 @@ use tracing::error;
 use super::envelopes::Extent;
 use super::error::LogIndexError;
 use super::schema::Detail;
+use crate::storage::parts::RouteRuns;
 
 /// The version of the layout that is written, the only one of windows that is read.
 ///
@@ -61,8 +62,8 @@ pub(crate) struct CommitPayload {
     pub(crate) version: u32,
     /// The commit's id.
     pub(crate) commit: u64,
-    /// The journal entries that are held: none without a journal.
-    pub(crate) parts: Vec<String>,
+    /// The journal entries that are held, of the last commits: none without a journal.
+    pub(crate) parts: Vec<RouteRuns>,
     /// All records of the index.
     pub(crate) num_records: u64,
     /// The earliest event, in Unix nanoseconds.

@@ -56,8 +56,8 @@ impl Active {
         added.unwrap_or_else(|_| Err(self.panicked()))
     }
 
-    fn commit(&mut self, id: u64) -> Result<Commit, LogIndexError> {
-        let committed = catch_unwind(AssertUnwindSafe(|| self.writer.commit(id)));
+    fn commit(&mut self, id: u64, times: (Time, Time)) -> Result<Commit, LogIndexError> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.writer.commit(id, times)));
         committed.unwrap_or_else(|_| Err(self.panicked()))
     }
 
@@ -263,12 +263,13 @@ impl Worker {
     /// Commits every window that has something new.
     fn commit(&mut self, commits: Vec<CommitWanted>) {
         let mut failure = None;
+        let now = commits.iter().map(|wanted| wanted.now).max().unwrap_or_default();
+        let settled = self.shared.state().settled;
         for key in self.uncommitted() {
-            if let Err(error) = self.commit_window(&key) {
+            if let Err(error) = self.commit_window(&key, (now, settled)) {
                 failure.get_or_insert(Arc::new(error));
             }
         }
-        let now = commits.iter().map(|wanted| wanted.now).max().unwrap_or_default();
         self.close_idle(now);
         if now >= self.next_retention {
             self.next_retention = now.saturating_add(RETENTION_INTERVAL);
@@ -294,7 +295,7 @@ impl Worker {
         keys
     }
 
-    fn commit_window(&mut self, key: &WindowKey) -> Result<(), LogIndexError> {
+    fn commit_window(&mut self, key: &WindowKey, times: (Time, Time)) -> Result<(), LogIndexError> {
         self.commits += 1;
         let commit = self.commits ^ rand::random::<u64>();
         let active = self.writer(key)?;
@@ -302,7 +303,7 @@ impl Worker {
             return Ok(());
         }
         let through = active.through;
-        match active.commit(commit) {
+        match active.commit(commit, times) {
             Ok(commit) => {
                 active.has_new = false;
                 let window = Arc::clone(&active.writer.window);

@@ -1,5 +1,6 @@
 //! Fills one window's index: records become documents of a segment, a commit makes it visible.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest, sync
 use super::schema::{Draft, Fields, LogDocument, open_index};
 use super::walk::walk;
 use super::window::{MAX_RECORDS, Opened, Window, reader};
-use crate::data::Batch;
+use crate::data::{Batch, Part, Time};
+use crate::storage::parts::{RouteRuns, to_runs};
 
 /// The least memory that tantivy takes for a segment; enough for its own indexing thread, which is
 /// never given a document.
@@ -46,6 +48,32 @@ pub(crate) struct WindowWriter {
     memory_bytes: usize,
     /// What the commit that comes next will say.
     next: CommitPayload,
+    held: HeldParts,
+}
+
+/// The journal entries that commits tell of: as long as the journal may not know that they are
+/// done with.
+struct HeldParts {
+    /// Those since the last commit.
+    new: BTreeSet<Part>,
+    /// Those of commits, with a time when these had been answered for; nothing if that is not
+    /// known yet.
+    committed: Vec<(Option<Time>, Vec<RouteRuns>)>,
+}
+
+impl HeldParts {
+    /// What the commit that begins `now` tells; what the journal knew before `settled` is left out.
+    fn commit(&mut self, now: Time, settled: Time) -> Vec<RouteRuns> {
+        // A commit begins when the one before was answered for.
+        for (answered, _) in &mut self.committed {
+            answered.get_or_insert(now);
+        }
+        self.committed.retain(|(answered, runs)| {
+            !runs.is_empty() && answered.is_none_or(|answered| answered >= settled)
+        });
+        self.committed.push((None, to_runs(&std::mem::take(&mut self.new))));
+        self.committed.iter().flat_map(|(_, runs)| runs.iter().cloned()).collect()
+    }
 }
 
 impl WindowWriter {
@@ -129,12 +157,17 @@ impl WindowWriter {
             table,
             segment,
             memory_bytes,
+            held: HeldParts {
+                new: BTreeSet::new(),
+                committed: vec![(None, payload.parts.clone())],
+            },
             next: payload,
         })
     }
 
     /// Makes documents of a batch's records.
     pub(crate) fn add(&mut self, batch: &Batch) -> Result<(), LogIndexError> {
+        self.held.new.extend(batch.parts().iter().cloned());
         for chunk in batch.chunks() {
             self.add_chunk(chunk, batch.context().arrived.as_unix_nanos())?;
         }
@@ -190,10 +223,17 @@ impl WindowWriter {
         self.writer.wait_merging_threads().map_err(LogIndexError::index("close", &self.path))
     }
 
-    /// Makes everything that was added durable and visible; `commit` is its id.
-    pub(crate) fn commit(&mut self, commit: u64) -> Result<Commit, LogIndexError> {
+    /// Makes everything that was added durable and visible; `commit` is its id, `now` when all
+    /// commits before were answered for, and what was marked in the journal before `settled` is
+    /// durable there.
+    pub(crate) fn commit(
+        &mut self,
+        commit: u64,
+        (now, settled): (Time, Time),
+    ) -> Result<Commit, LogIndexError> {
         self.next.version = VERSION;
         self.next.commit = commit;
+        self.next.parts = self.held.commit(now, settled);
         self.next.envelopes = self.table.sync()?;
         let failed = |what| LogIndexError::index(what, &self.path);
         if let Some((segment, segment_writer)) = self.segment.take() {

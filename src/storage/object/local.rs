@@ -3,11 +3,14 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use bytes::Bytes;
 use flate2::Crc;
 use tracing::{info, warn};
 
 use super::{Object, ObjectError, ObjectStore, Upload};
+use crate::data::Time;
 use crate::storage::folder;
 
 /// The folder of files that are being written; readers leave out names that begin with a dot.
@@ -100,11 +103,29 @@ impl ObjectStore for LocalStore {
                 if metadata.is_dir() {
                     folders.push(name);
                 } else if metadata.is_file() {
-                    objects.push(Object { name, size_bytes: metadata.len() });
+                    let modified = metadata.modified().map_err(failed("read", &path))?;
+                    objects.push(Object {
+                        name,
+                        size_bytes: metadata.len(),
+                        modified: time_of(modified),
+                    });
                 }
             }
         }
         Ok(objects)
+    }
+
+    fn read_end(&self, name: &str, num_bytes: u64) -> Result<Bytes, ObjectError> {
+        let path = self.root.join(name);
+        let read = || {
+            let mut file = File::open(&path)?;
+            let size_bytes = file.metadata()?.len();
+            file.seek(SeekFrom::Start(size_bytes.saturating_sub(num_bytes)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes.into())
+        };
+        read().map_err(failed("read", &path))
     }
 
     fn delete(&self, name: &str) -> Result<(), ObjectError> {
@@ -123,6 +144,12 @@ impl ObjectStore for LocalStore {
         }
         Ok(())
     }
+}
+
+/// A time of the file system; 1970 for what was before.
+fn time_of(modified: SystemTime) -> Time {
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::default().saturating_add(since)
 }
 
 /// How far a file is.

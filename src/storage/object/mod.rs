@@ -7,7 +7,11 @@ mod local;
 use std::fmt::Debug;
 use std::io;
 
+use bytes::Bytes;
+
 pub use local::LocalStore;
+
+use crate::data::Time;
 
 /// Why an object could not be written, listed or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,8 @@ pub struct Object {
     pub name: String,
     /// Its size in bytes.
     pub size_bytes: u64,
+    /// When it was written.
+    pub modified: Time,
 }
 
 /// Keeps objects by name. An object is there as a whole or not at all, and never changes.
@@ -63,6 +69,13 @@ pub trait ObjectStore: Debug + Send + Sync {
     ///
     /// Fails when a folder cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<Object>, ObjectError>;
+
+    /// The last `num_bytes` of an object, which has as many.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
+    fn read_end(&self, name: &str, num_bytes: u64) -> Result<Bytes, ObjectError>;
 
     /// Deletes an object; one that is not there is deleted.
     ///

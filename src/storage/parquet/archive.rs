@@ -8,11 +8,12 @@ use tracing::{debug, error};
 use super::error::ParquetArchiveError;
 use super::file::FileWriter;
 use super::footer::{CommitId, Footer};
+use super::held;
 use super::partition::{Partitioner, Partitioning};
 use super::recovery::guarded;
 use super::retention::{self, HOUR};
 use super::{Format, Retention, Rotation};
-use crate::data::{Batch, EntryId, Signal, Time};
+use crate::data::{Batch, Part, PartRun, Signal, Time};
 use crate::storage::object::{ObjectError, ObjectStore, Upload};
 
 /// Row groups that take one part in so many of what they may are ended where memory is short.
@@ -70,7 +71,7 @@ pub(super) struct OpenFile {
     partition: String,
     pub(super) file: FileWriter,
     output: Output,
-    parts: BTreeSet<(EntryId, u32)>,
+    parts: BTreeSet<Part>,
 }
 
 /// A file with its footer.
@@ -128,6 +129,24 @@ impl Archive {
         }
     }
 
+    /// The entries of a journal that files hold which were written after `since`: those of whole
+    /// commits. Files of a commit that was not finished are removed: its entries, which
+    /// `are_outstanding`, run again.
+    ///
+    /// Called before anything is added.
+    ///
+    /// # Errors
+    ///
+    /// Fails when files cannot be listed, read or removed.
+    pub fn held(
+        &self,
+        (journal, since): (u128, Time),
+        are_outstanding: &dyn Fn(&PartRun) -> bool,
+    ) -> Result<Vec<PartRun>, ParquetArchiveError> {
+        let signal = self.settings.signal;
+        held::held(&*self.store, signal, (journal, since), are_outstanding)
+    }
+
     /// Adds the records of a batch to the files of its arrival time, or of `now` if it has none.
     ///
     /// # Errors
@@ -147,7 +166,7 @@ impl Archive {
         for (index, piece) in self.divide(batch, hour)? {
             self.fill(index, &piece);
             if let Some(open) = self.open.get_mut(index) {
-                open.parts.extend(piece.parts().iter().map(|part| (part.entry, part.route)));
+                open.parts.extend(piece.parts().iter().cloned());
             }
         }
         self.limit_memory();

@@ -1,11 +1,11 @@
 //! What a file says of itself in its footer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use super::rows::TimeRange;
 use super::schema::SCHEMA_VERSION;
-use crate::data::{EntryId, Signal, Time};
+use crate::data::{Part, Signal, Time};
+use crate::storage::parts::to_runs;
 
 /// The keys of the footer's entries.
 pub(super) mod key {
@@ -40,8 +40,8 @@ pub(super) struct CommitId {
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) commit: CommitId,
-    /// Journal entries, each with the route that its records came.
-    pub(super) parts: BTreeSet<(EntryId, u32)>,
+    /// The journal entries of which the commit has all.
+    pub(super) parts: BTreeSet<Part>,
     pub(super) times: TimeRange,
 }
 
@@ -54,59 +54,12 @@ impl Footer {
             (key::WRITER, format!("catchment {}", env!("CARGO_PKG_VERSION"))),
             (key::COMMIT, format!("{:032x}", self.commit.id)),
             (key::COMMIT_FILES, self.commit.num_files.to_string()),
-            (key::PARTS, parts_json(&self.parts)),
+            (key::PARTS, serde_json::to_string(&to_runs(&self.parts)).unwrap_or_default()),
         ];
         if self.times.max != Time::default() {
             entries.push((key::MIN_TIME, self.times.min.as_unix_nanos().to_string()));
             entries.push((key::MAX_TIME, self.times.max.as_unix_nanos().to_string()));
         }
         entries
-    }
-}
-
-/// `[{"journal":"<hex>","route":1,"entries":[[3,7],[9,9]]}]`: runs of entries, both ends included.
-fn parts_json(parts: &BTreeSet<(EntryId, u32)>) -> String {
-    let mut runs: BTreeMap<(u128, u32), Vec<(u64, u64)>> = BTreeMap::new();
-    for (entry, route) in parts {
-        let runs = runs.entry((entry.journal, *route)).or_default();
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(entry.number) => *last = entry.number,
-            _ => runs.push((entry.number, entry.number)),
-        }
-    }
-    let mut text = "[".to_owned();
-    for (index, ((journal, route), runs)) in runs.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        let runs: Vec<String> =
-            runs.iter().map(|(first, last)| format!("[{first},{last}]")).collect();
-        let runs = runs.join(",");
-        // Writing to a string does not fail.
-        let _ = write!(
-            text,
-            "{comma}{{\"journal\":\"{journal:032x}\",\"route\":{route},\"entries\":[{runs}]}}"
-        );
-    }
-    text.push(']');
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_runs_of_entries_by_journal_and_route() {
-        let part = |journal, number, route| (EntryId { journal, number }, route);
-        let parts =
-            [part(10, 3, 1), part(10, 4, 1), part(10, 5, 2), part(10, 9, 1), part(11, u64::MAX, 1)];
-        assert_eq!(
-            parts_json(&parts.into_iter().collect()),
-            "[{\"journal\":\"0000000000000000000000000000000a\",\"route\":1,\
-             \"entries\":[[3,4],[9,9]]},\
-             {\"journal\":\"0000000000000000000000000000000a\",\"route\":2,\"entries\":[[5,5]]},\
-             {\"journal\":\"0000000000000000000000000000000b\",\"route\":1,\
-             \"entries\":[[18446744073709551615,18446744073709551615]]}]"
-        );
-        assert_eq!(parts_json(&BTreeSet::new()), "[]");
     }
 }

@@ -10,6 +10,7 @@ mod envelope;
 mod error;
 mod file;
 mod footer;
+mod held;
 mod logs;
 mod metrics;
 mod partition;

@@ -31,6 +31,7 @@ pub(in crate::topology) struct Segment {
 /// The way into a pipeline or connector: counts what comes in.
 #[derive(Clone)]
 pub(in crate::topology) struct Entrance {
+    name: Arc<str>,
     account: Arc<PipelineLedger>,
     first: Segment,
 }
@@ -80,29 +81,40 @@ impl Segment {
 }
 
 impl Entrance {
-    pub(in crate::topology) const fn new(account: Arc<PipelineLedger>, first: Segment) -> Self {
-        Self { account, first }
+    pub(in crate::topology) const fn new(
+        name: Arc<str>,
+        account: Arc<PipelineLedger>,
+        first: Segment,
+    ) -> Self {
+        Self { name, account, first }
     }
 
-    /// Takes a batch in; `client` waits for it. Blocks while the workers have enough to do.
-    pub(in crate::topology) fn pass(&self, batch: Batch, client: &Ack) {
-        let ack = self.received(&batch, client);
+    /// The pipeline's or connector's name.
+    pub(in crate::topology) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Takes a batch in; its records are counted here from now on. Blocks while the workers have
+    /// enough to do.
+    pub(in crate::topology) fn pass(&self, batch: Batch, ack: Ack) {
+        let ack = self.received(&batch, ack);
         self.first.pass(batch, ack);
     }
 
-    /// Takes a batch in; `client` waits for it.
+    /// Takes a batch in; its records are counted here from now on.
     ///
     /// # Cancel safety
     ///
     /// What was not taken in is answered with a retry.
-    pub(in crate::topology) async fn pass_async(&self, batch: Batch, client: &Ack) {
-        let ack = self.received(&batch, client);
+    pub(in crate::topology) async fn pass_async(&self, batch: Batch, ack: Ack) {
+        let ack = self.received(&batch, ack);
         self.first.pass_async(batch, ack).await;
     }
 
-    fn received(&self, batch: &Batch, client: &Ack) -> Ack {
+    fn received(&self, batch: &Batch, mut ack: Ack) -> Ack {
         self.account.received().add(batch.num_records() as u64);
-        client.share(self.account.live(batch.num_records()))
+        ack.set_live(self.account.live(batch.num_records()));
+        ack
     }
 }
 

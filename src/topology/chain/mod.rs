@@ -102,11 +102,11 @@ impl Exit {
             Self::FanOut(fan_out) => fan_out.pass(&batch, ack),
             Self::Outputs(account, entrances) => {
                 account.forwarded().add(batch.num_records() as u64);
-                // The engine gives a connector its outputs, so there is one of this number.
-                if let Some(entrance) = entrances.get(output) {
-                    entrance.pass(batch, &ack);
+                match entrances.get(output) {
+                    Some(entrance) => entrance.pass(batch, ack),
+                    // The engine gives a connector its outputs, so there is one of this number.
+                    None => ack.answer(crate::component::Outcome::Delivered),
                 }
-                ack.answer(crate::component::Outcome::Delivered);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::Shared;
 use super::queue::{Item, Queue, size_of};
 use crate::component::{Ack, Acks};
 use crate::config::{QueueBatch, Sizer};
-use crate::data::Batch;
+use crate::data::{Batch, Parts};
 
 /// Where consumers take batches from.
 #[derive(Clone)]
@@ -128,6 +128,10 @@ impl Joiner {
             _ => (self.settings.max_size, 0),
         };
         let mut pieces = batch.split(max_records, max_bytes);
+        if pieces.len() > 1 {
+            // None of them has all of an entry.
+            pieces = pieces.into_iter().map(|piece| piece.with_parts(Parts::new())).collect();
+        }
         let Some(last) = pieces.pop() else { return };
         for piece in pieces {
             let acks = acks.iter().map(|ack| ack.share(crate::telemetry::Live::none())).collect();

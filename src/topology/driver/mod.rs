@@ -27,7 +27,7 @@ use self::queue::{Item, Overflow, PushError, Queue};
 use crate::component::{Ack, Answer, Budget, DriverSettings, Exporter, Host, Outcome};
 use crate::config::{ComponentId, Sizer};
 use crate::data::{Batch, Signal};
-use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Live, Status, Throttle};
+use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Status, Throttle};
 
 /// Requests that wait before an exporter without a queue; those who sent them wait, too.
 const CAPACITY_WITHOUT_QUEUE: usize = 64;
@@ -131,19 +131,18 @@ impl DriverInlet {
         self.shared.queue.close();
     }
 
-    /// Queues a batch; `client` is the share that waits for it, whose records are counted elsewhere.
-    pub(super) fn enqueue(&self, batch: Batch, client: &Ack) {
+    /// Queues a batch; its records are counted here from now on.
+    pub(super) fn enqueue(&self, batch: Batch, client: Ack) {
         let shared = &self.shared;
         let num_records = batch.num_records();
         shared.account.received().add(num_records as u64);
         let live = shared.account.live(num_records);
         let ack = if shared.answers_early { Ack::detached(live) } else { client.share(live) };
-        // A second share holds the answer back until the batch is in the queue.
-        let entry = client.share(Live::none());
+        // The client's own share holds the answer back until the batch is in the queue.
         match shared.queue.push(Item { batch, ack }) {
-            Ok(()) => entry.answer(Outcome::Delivered),
-            Err(PushError::Full(item)) => shared.refuse(item, entry, "queue_full", QUEUE_FULL),
-            Err(PushError::Closed(item)) => shared.refuse(item, entry, "shutdown", STOPPING),
+            Ok(()) => client.answer(Outcome::Delivered),
+            Err(PushError::Full(item)) => shared.refuse(item, client, "queue_full", QUEUE_FULL),
+            Err(PushError::Closed(item)) => shared.refuse(item, client, "shutdown", STOPPING),
         }
     }
 }

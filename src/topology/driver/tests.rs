@@ -7,6 +7,7 @@ use super::super::test_support::{Scripted, Step, batch, host, soon};
 use super::*;
 use crate::component::promise;
 use crate::config::{Duration, QueueBatch, Retry};
+use crate::telemetry::Live;
 
 /// Settings with pauses that a test can wait for.
 fn settings() -> DriverSettings {
@@ -41,8 +42,7 @@ fn start(exporter: Scripted, settings: DriverSettings, answers_early: bool) -> B
 impl Bench {
     fn enqueue(&self, times: &[u64]) -> oneshot::Receiver<Answer> {
         let (ack, answer) = promise(Live::none());
-        self.driver.inlet().enqueue(batch(times), &ack);
-        ack.answer(Outcome::Delivered);
+        self.driver.inlet().enqueue(batch(times), ack);
         answer
     }
 

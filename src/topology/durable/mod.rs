@@ -21,10 +21,10 @@ use self::again::{Again, Next};
 use super::chain::Entrance;
 use super::intake::Pipelines;
 use crate::component::{
-    Answer, Budget, EntryWatch, Intake as _, Journal, JournalEntry, Outcome, Outstanding, Stored,
-    entry_promise,
+    Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry, Outcome,
+    Outstanding, Stored,
 };
-use crate::data::Batch;
+use crate::data::{Batch, EntryId};
 use crate::telemetry::{Counter, Live, Metrics};
 
 /// The account of entries that run again.
@@ -97,11 +97,21 @@ impl Durable {
     /// Sends an entry on its way; waits while the workers have enough to do.
     async fn pass(self: &Arc<Self>, number: u64, batch: Batch, entrances: &[Entrance]) {
         let watch: Arc<dyn EntryWatch> = Arc::<Self>::clone(self);
-        let ack = entry_promise(Live::none(), number, watch);
+        let id = EntryId { journal: self.journal.id(), number };
+        let promise = EntryPromise::new(id, watch);
         for entrance in entrances {
-            entrance.pass_async(batch.clone(), &ack).await;
+            let ack = promise.share(entrance.name(), Live::none());
+            entrance.pass_async(batch.clone(), ack).await;
         }
-        ack.answer(Outcome::Delivered);
+    }
+
+    /// What an exporter holds from before the start does not go there again.
+    pub(super) fn take_held(&self, held: &Held) {
+        let id = self.journal.id();
+        held.parts
+            .iter()
+            .filter(|run| run.journal == id)
+            .for_each(|run| self.journal.mark_held(run));
     }
 
     /// Runs entries again until it is stopped: those found at the start, and those that were not
