@@ -134,9 +134,10 @@ async fn default_pipeline_counts_logs_late_ones_too() {
     let prometheus = Server::start();
     let url = prometheus.url("api/v1/write");
     let agent = Agent::start("default", &[(app::REMOTE_WRITE_VARIABLE, &url)]).await;
-    for _ in 0..3 {
-        // The same times again, as from a client that is behind.
+    for late in 0..3 {
+        // About the same times again, as from a client that is behind.
         let records = [(5_000, "INFO"), (6_000, "ERROR"), (7_000, "ERROR")];
+        let records = records.map(|(millis, severity)| (millis - late, severity));
         agent.post("logs", &logs("cart", &records)).await;
     }
     agent.post("logs", &logs("cart", &[(1_000, "ERROR")])).await;

@@ -1,6 +1,7 @@
 //! The journal behind the receivers, as the engine sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -37,6 +38,10 @@ pub trait Journal: Send + Sync {
     /// Whether all entries of a run were open when the journal was opened, and not done with on its
     /// route. Asked before [`Journal::take_recovered`].
     fn are_outstanding(&self, run: &PartRun) -> bool;
+
+    /// How long exporters may wait with a commit at the most: less than they would where open
+    /// entries take much of the journal.
+    fn max_wait(&self) -> Duration;
 
     /// The numbers of the entries that were open when the journal was opened, oldest first. Only
     /// the first call answers them.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Plan;
-use super::build::{BuiltConnector, BuiltSegment, Components};
+use super::build::{BuiltConnector, BuiltExporter, BuiltSegment, Components};
 use super::chain::{Chain, Division, Entrance, Exit, Segment, Stage, StageContext, Workers};
 use super::driver::Driver;
 use super::durable::Durable;
@@ -185,19 +185,7 @@ impl Engine {
             Arc::new(Durable::new(journal, self.host.budget.clone(), &self.host.metrics))
         });
         let answers_early = plan.answers_early() && self.durable.is_none();
-        for built in components.exporters {
-            let started = built.exporter.start().await;
-            let held =
-                started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
-            if let Some(durable) = &self.durable {
-                durable.take_held(&held);
-            }
-            self.handles.extend(built.exporter.handle());
-            let key = (&built.id, built.signal);
-            let driver =
-                Driver::start(key, built.exporter, built.driver, answers_early, &self.host);
-            self.drivers.insert((built.id, built.signal), driver);
-        }
+        self.start_exporters(components.exporters, answers_early).await?;
         let entrances = Wiring {
             plan,
             answers_early,
@@ -209,6 +197,9 @@ impl Engine {
             entrances: Entrances::default(),
         }
         .wire()?;
+        if let Some(durable) = &self.durable {
+            durable.recover();
+        }
         for (id, receiver) in components.receivers {
             let end = End::Component(id.clone());
             let ways = |signal| entrances.of(plan, &end, signal);
@@ -229,6 +220,27 @@ impl Engine {
         self.host.status.set_pipelines(descriptions(plan));
         self.host.status.set_ready();
         info!(pipelines = plan.pipelines.len(), "everything runs");
+        Ok(())
+    }
+
+    async fn start_exporters(
+        &mut self,
+        exporters: Vec<BuiltExporter>,
+        answers_early: bool,
+    ) -> Result<(), StartError> {
+        for built in exporters {
+            let started = built.exporter.start().await;
+            let held =
+                started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
+            if let Some(durable) = &self.durable {
+                durable.take_held(&held);
+            }
+            self.handles.extend(built.exporter.handle());
+            let key = (&built.id, built.signal);
+            let driver =
+                Driver::start(key, built.exporter, built.driver, answers_early, &self.host);
+            self.drivers.insert((built.id, built.signal), driver);
+        }
         Ok(())
     }
 

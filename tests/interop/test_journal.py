@@ -9,11 +9,11 @@ from collections import Counter
 
 import duckdb
 
-from harness import CATCHMENT, Case, wait_until
+from harness import CATCHMENT, Case, get, wait_until
 from load import endpoint
 
 KILLS = int(os.environ.get("KILLS", "5"))
-RATE = 20_000
+RATE = 10_000
 
 CONFIG = """
 receivers:
@@ -47,7 +47,7 @@ class Kills(Case):
             agent.start_again()
         report, _ = generator.communicate(timeout=120)
         self.assertEqual(generator.returncode, 0, report)
-        wait_until(lambda: agent.own_metric("catchment_journal_open_entries") == 0, "all entries are closed", 60)
+        self.wait_until_closed(agent)
         self.finish(agent)
         expected = json.loads(report)["signals"]["logs"]["last_id"]
         print(f"{KILLS} kills, {expected} records")
@@ -57,6 +57,13 @@ class Kills(Case):
             repeated = sum(count - 1 for count in counts.values())
             print(f"{place}: {missing} missing, {repeated} twice")
             self.assertEqual((missing, repeated), (0, 0), place)
+
+    def wait_until_closed(self, agent):
+        try:
+            wait_until(lambda: agent.own_metric("catchment_journal_open_entries") == 0, "all entries are closed", 300)
+        except AssertionError as error:
+            metrics = [line for line in get(f"{agent.own}/metrics").splitlines() if "_journal_" in line]
+            raise AssertionError("\n".join([str(error), *metrics, agent.log(), str(agent.ledger())])) from None
 
     def archived(self, agent):
         files = str(agent.data / "archive" / "logs" / "**" / "*.parquet")

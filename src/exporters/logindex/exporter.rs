@@ -133,7 +133,11 @@ impl Exporter for LogIndexExporter {
         let retention = retention.then(|| waiting.last_flush.saturating_add(RETENTION_INTERVAL));
         match waiting.since {
             Some(_) if self.is_due(index) => Some(Time::default()),
-            Some(since) => Some(since.saturating_add(self.commit_interval)),
+            Some(since) => {
+                let journal = self.journal.as_ref();
+                let max_wait = journal.map_or(Duration::MAX, |journal| journal.max_wait());
+                Some(since.saturating_add(max_wait.min(self.commit_interval)))
+            }
             None => retention,
         }
     }

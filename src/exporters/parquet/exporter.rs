@@ -179,11 +179,12 @@ impl Exporter for ParquetExporter {
 
     fn deadline(&self) -> Option<Time> {
         let waiting = self.waiting();
+        let max_wait = self.journal.as_ref().map_or(Duration::MAX, |journal| journal.max_wait());
         let retention = self.settings.retention;
         let has_retention = retention.max_age.is_some() || retention.max_bytes.is_some();
         match waiting.since {
             Some(_) if waiting.is_due => Some(Time::default()),
-            Some(since) => Some(since.saturating_add(self.settings.max_age)),
+            Some(since) => Some(since.saturating_add(max_wait.min(self.settings.max_age))),
             None => has_retention.then(|| waiting.last_flush.saturating_add(RETENTION_INTERVAL)),
         }
     }

@@ -24,6 +24,10 @@ use crate::telemetry::{Clock, Metrics, with_causes};
 /// Requests that wait for the thread; further ones wait before.
 const MAX_WAITING: usize = 1024;
 
+/// How long exporters wait with a commit while half of the journal is needed: that much longer it
+/// must not be, and much more often would make many small files.
+const WAIT_WHILE_FILLING: Duration = Duration::from_secs(10);
+
 /// What clients are told to wait when a request cannot be stored.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -78,7 +82,8 @@ impl Handle {
         info!(%path, open_entries = recovered.open.len(), size_bytes = log.size_bytes(), "the journal is open");
         let id = log.id();
         let (sender, commands) = flume::bounded(MAX_WAITING);
-        let writer = Writer::new((log, Arc::clone(&self.shared)), self.pace, clock, metrics);
+        let limits = (self.settings.max_bytes, self.pace);
+        let writer = Writer::new((log, Arc::clone(&self.shared)), limits, clock, metrics);
         let thread = thread::Builder::new().name("journal".to_owned());
         let thread = thread.spawn(move || writer.run(&commands));
         let thread = thread.map_err(|source| failed("start a thread for", source))?;
@@ -151,6 +156,11 @@ impl Journal for Handle {
 
     fn oldest_recovered(&self) -> Option<Time> {
         self.state().oldest_recovered
+    }
+
+    fn max_wait(&self) -> Duration {
+        let is_filling = self.shared.is_filling.load(Ordering::Relaxed);
+        if is_filling { WAIT_WHILE_FILLING } else { Duration::MAX }
     }
 
     fn marks_durable_until(&self) -> Time {

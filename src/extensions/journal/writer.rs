@@ -1,7 +1,7 @@
 //! The one thread that works on the log: requests that wait at the same time share a sync.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub(super) enum Mark {
 pub(super) struct Shared {
     /// The marks that the thread has not seen yet.
     pub(super) marks: Mutex<Vec<Mark>>,
+    /// Whether half of the journal is needed.
+    pub(super) is_filling: AtomicBool,
     /// What was marked before this, in Unix nanoseconds, is durable.
     pub(super) durable_until: AtomicU64,
 }
@@ -56,6 +58,7 @@ pub(super) struct Shared {
 pub(super) struct Writer {
     log: Log,
     shared: Arc<Shared>,
+    max_bytes: u64,
     pace: Pace,
     clock: Clock,
     shown: Shown,
@@ -94,13 +97,14 @@ impl Shown {
 impl Writer {
     pub(super) fn new(
         (log, shared): (Log, Arc<Shared>),
-        pace: Pace,
+        (max_bytes, pace): (u64, Pace),
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
         let mut writer = Self {
             log,
             shared,
+            max_bytes,
             pace,
             clock,
             shown: Shown::new(metrics),
@@ -217,6 +221,8 @@ impl Writer {
 
     #[expect(clippy::cast_precision_loss, reason = "gauges")]
     fn show(&mut self) {
+        let is_filling = self.log.needed_bytes() > self.max_bytes / 2;
+        self.shared.is_filling.store(is_filling, Ordering::Relaxed);
         self.shown.size.set(self.log.size_bytes() as f64);
         self.shown.open.set(self.log.num_open() as f64);
         let num_dropped = self.log.num_dropped();

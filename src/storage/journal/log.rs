@@ -193,6 +193,13 @@ impl Log {
         self.segments.values().map(|segment| segment.bytes).sum()
     }
 
+    /// Bytes of the segments that cannot go, since entries in them are open.
+    #[must_use]
+    pub fn needed_bytes(&self) -> u64 {
+        let needed = self.segments.values().filter(|segment| segment.num_open > 0);
+        needed.map(|segment| segment.bytes).sum()
+    }
+
     /// How many open entries went for want of room ([`OnFull::DropOldest`]).
     #[must_use]
     pub const fn num_dropped(&self) -> u64 {

@@ -3,8 +3,11 @@
 //! Entries that were not taken wait by the first route that did not take them, so that a
 //! destination that is down holds back nobody else's. After a failure a route has a pause, which
 //! doubles, and then a single entry tries; while they are taken, ever more run at a time.
+//!
+//! Metrics stay in order: what comes while older entries wait for a route, or were found at the
+//! start and did not run yet, waits behind them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,8 +45,12 @@ pub(super) struct Again {
 
 #[derive(Default)]
 struct State {
-    /// Found at the start.
+    /// Found at the start, and metrics that came since.
     recovered: VecDeque<u64>,
+    /// Whether all of those are on their way.
+    has_recovered: bool,
+    /// Routes that wait behind others, by entries that are on their way elsewhere.
+    deferred: BTreeMap<u64, Vec<Arc<str>>>,
     /// By route; the empty one for what did not get as far as that.
     lanes: BTreeMap<Arc<str>, Lane>,
     /// The lanes of those that run again.
@@ -52,7 +59,8 @@ struct State {
 
 /// The entries that a route did not take.
 struct Lane {
-    waiting: VecDeque<u64>,
+    /// The oldest runs first.
+    waiting: BTreeSet<u64>,
     num_running: usize,
     max_running: usize,
     pause: Duration,
@@ -61,7 +69,7 @@ struct Lane {
 
 impl Lane {
     fn new(now: Instant) -> Self {
-        let (waiting, pause) = (VecDeque::new(), Duration::ZERO);
+        let (waiting, pause) = (BTreeSet::new(), Duration::ZERO);
         Self { waiting, num_running: 0, max_running: 1, pause, due: now }
     }
 
@@ -92,12 +100,41 @@ impl Again {
         self.woken.notify_one();
     }
 
-    /// An entry is on its way nowhere any more.
-    pub(super) fn finished(&self, number: u64, outstanding: &Outstanding, now: Instant) {
+    /// Whether a new entry must run behind those that were found at the start; then it will.
+    pub(super) fn defer(&self, number: u64) -> bool {
+        let mut state = self.state();
+        if state.has_recovered {
+            return false;
+        }
+        state.recovered.push_back(number);
+        true
+    }
+
+    /// The routes out of `pipelines` for which a new entry must run later, since older ones wait
+    /// for them; it will.
+    pub(super) fn defer_routes(&self, number: u64, pipelines: &[Arc<str>]) -> Vec<Arc<str>> {
+        let mut state = self.state();
+        let is_out_of = |route: &&Arc<str>| {
+            let first = route.split_once(" > ").map_or("", |(pipeline, _)| pipeline);
+            pipelines.iter().any(|pipeline| **pipeline == *first)
+        };
+        let routes: Vec<_> = state.lanes.keys().filter(is_out_of).cloned().collect();
+        if !routes.is_empty() {
+            state.deferred.insert(number, routes.clone());
+        }
+        routes
+    }
+
+    /// An entry is on its way nowhere any more; whether it is done with.
+    pub(super) fn finished(&self, number: u64, mut outstanding: Outstanding, now: Instant) -> bool {
         let mut state = self.state();
         let ran_in = state.running.remove(&number);
-        if ran_in.is_none() && outstanding.is_empty() {
-            return;
+        let deferred = state.deferred.remove(&number).unwrap_or_default();
+        let is_deferred = outstanding.is_empty() && !deferred.is_empty();
+        outstanding.routes.extend(deferred);
+        let is_done = outstanding.is_empty();
+        if ran_in.is_none() && is_done {
+            return true;
         }
         let failed = match outstanding.routes.first() {
             Some(route) => Some(Arc::clone(route)),
@@ -116,11 +153,14 @@ impl Again {
         }
         if let Some(route) = failed {
             let lane = state.lanes.entry(route).or_insert_with(|| Lane::new(now));
-            lane.fail(now);
-            lane.waiting.push_back(number);
+            if !is_deferred {
+                lane.fail(now);
+            }
+            lane.waiting.insert(number);
         }
         drop(state);
         self.woken.notify_one();
+        is_done
     }
 
     /// An entry that was to run does not.
@@ -139,6 +179,8 @@ impl Again {
         if let Some(number) = state.recovered.pop_front() {
             return Next::Run(number);
         }
+        // Whoever asks has sent the last one on its way.
+        state.has_recovered = true;
         let mut earliest = None;
         let mut found = None;
         for (route, lane) in &mut state.lanes {
@@ -149,7 +191,7 @@ impl Again {
                 earliest = Some(earliest.map_or(lane.due, |due: Instant| due.min(lane.due)));
                 continue;
             }
-            if let Some(number) = lane.waiting.pop_front() {
+            if let Some(number) = lane.waiting.pop_first() {
                 lane.num_running += 1;
                 found = Some((number, Arc::clone(route)));
                 break;
@@ -180,56 +222,94 @@ mod tests {
         Outstanding { routes: vec![route.into()], ..Outstanding::default() }
     }
 
+    fn done() -> Outstanding {
+        Outstanding::default()
+    }
+
     #[test]
     fn what_was_found_runs_at_once_and_in_order() {
         let (again, now) = (Again::default(), Instant::now());
         again.recover(vec![3, 5]);
         assert_eq!([again.next(now), again.next(now)], [Next::Run(3), Next::Run(5)]);
-        again.finished(3, &Outstanding::default(), now);
+        again.finished(3, done(), now);
         assert_eq!(again.next(now), Next::Idle);
     }
 
     #[test]
     fn route_that_fails_is_tried_with_one_entry_after_ever_longer_pauses() {
         let (again, mut now) = (Again::default(), Instant::now());
-        (1..=9).for_each(|number| again.finished(number, &failing("a"), now));
-        for (number, pause) in [(1, 1), (2, 2), (3, 4)] {
+        (1..=9).for_each(|number| assert!(!again.finished(number, failing("a"), now)));
+        for pause in [1, 2, 4] {
             let due = now + Duration::from_secs(pause);
             assert_eq!(again.next(now), Next::At(due));
             now = due;
-            assert_eq!([again.next(now), again.next(now)], [Next::Run(number), Next::Idle]);
-            again.finished(number, &failing("a"), now);
+            assert_eq!([again.next(now), again.next(now)], [Next::Run(1), Next::Idle]);
+            again.finished(1, failing("a"), now);
         }
         now += Duration::from_secs(8);
-        assert_eq!(again.next(now), Next::Run(4));
-        again.finished(4, &Outstanding::default(), now);
+        assert_eq!(again.next(now), Next::Run(1));
+        again.finished(1, done(), now);
         let running = [again.next(now), again.next(now), again.next(now)];
-        assert_eq!(running, [Next::Run(5), Next::Run(6), Next::Idle]);
-        again.finished(5, &Outstanding::default(), now);
+        assert_eq!(running, [Next::Run(2), Next::Run(3), Next::Idle]);
+        again.finished(2, done(), now);
         let running = [again.next(now), again.next(now), again.next(now), again.next(now)];
-        assert_eq!(running, [Next::Run(7), Next::Run(8), Next::Run(9), Next::Idle]);
+        assert_eq!(running, [Next::Run(4), Next::Run(5), Next::Run(6), Next::Idle]);
     }
 
     #[test]
     fn route_that_fails_holds_back_no_other() {
         let (again, now) = (Again::default(), Instant::now());
-        again.finished(1, &failing("a"), now);
+        again.finished(1, failing("a"), now);
         let later = now + Duration::from_secs(1);
         assert_eq!(again.next(later), Next::Run(1));
-        again.finished(1, &failing("a"), later);
-        again.finished(2, &failing("b"), now);
+        again.finished(1, failing("a"), later);
+        again.finished(2, failing("b"), now);
         assert_eq!(again.next(later), Next::Run(2));
     }
 
     #[test]
     fn entry_that_moves_on_to_another_route_opens_the_first() {
         let (again, now) = (Again::default(), Instant::now());
-        again.finished(1, &failing("a"), now);
-        again.finished(2, &failing("a"), now);
+        again.finished(1, failing("a"), now);
+        again.finished(2, failing("a"), now);
         let later = now + Duration::from_secs(1);
         assert_eq!(again.next(later), Next::Run(1));
-        again.finished(1, &failing("b"), later);
+        again.finished(1, failing("b"), later);
         assert_eq!(again.next(later), Next::Run(2));
         assert_eq!(again.next(later), Next::At(later + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn what_must_stay_in_order_runs_behind_what_was_found() {
+        let (again, now) = (Again::default(), Instant::now());
+        again.recover(vec![3]);
+        assert!(again.defer(5));
+        assert_eq!([again.next(now), again.next(now)], [Next::Run(3), Next::Run(5)]);
+        // The last one may not be on its way yet.
+        assert!(again.defer(6));
+        assert_eq!([again.next(now), again.next(now)], [Next::Run(6), Next::Idle]);
+        assert!(!again.defer(7));
+    }
+
+    #[test]
+    fn what_must_stay_in_order_runs_behind_what_waits_for_a_route() {
+        let (again, now) = (Again::default(), Instant::now());
+        let pipelines = ["m".into()];
+        assert!(again.defer_routes(1, &pipelines).is_empty());
+        assert!(!again.finished(1, failing("m > a"), now));
+        assert!(!again.finished(2, failing("l > a"), now));
+        assert_eq!(again.defer_routes(3, &pipelines), ["m > a".into()]);
+        assert!(!again.finished(3, done(), now), "a route is left");
+        let later = now + FIRST_PAUSE;
+        let mut running = [again.next(later), again.next(later), again.next(later)];
+        running.sort_by_key(|next| match next {
+            Next::Run(number) => *number,
+            _ => u64::MAX,
+        });
+        assert_eq!(running, [Next::Run(1), Next::Run(2), Next::Idle]);
+        assert!(again.finished(1, done(), later));
+        assert_eq!(again.next(later), Next::Run(3));
+        assert!(again.finished(3, done(), later));
+        assert!(again.defer_routes(4, &pipelines).is_empty());
     }
 }

@@ -24,7 +24,7 @@ use crate::component::{
     Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry, Outcome,
     Outstanding, Stored,
 };
-use crate::data::{Batch, EntryId};
+use crate::data::{Batch, Context, EntryId, Signal};
 use crate::telemetry::{Counter, Live, Metrics};
 
 /// The account of entries that run again.
@@ -87,11 +87,30 @@ impl Durable {
         entrances: &[Entrance],
     ) -> Answer {
         match self.journal.append(receiver, &batch).await {
-            Ok(Stored::New(number)) => self.pass(number, batch, entrances).await,
+            Ok(Stored::New(number)) => self.pass_new(number, batch, entrances).await,
             Ok(Stored::Repeated) => {}
             Err(answer) => return answer,
         }
         Answer::DELIVERED
+    }
+
+    /// Sends a new entry on its way. Metrics wait behind those that came before.
+    async fn pass_new(self: &Arc<Self>, number: u64, batch: Batch, entrances: &[Entrance]) {
+        if batch.signal() != Signal::Metrics {
+            return self.pass(number, batch, entrances).await;
+        }
+        if self.again.defer(number) {
+            return;
+        }
+        let pipelines: Vec<_> = entrances.iter().map(|to| Arc::clone(to.name())).collect();
+        let later = self.again.defer_routes(number, &pipelines);
+        let batch = if later.is_empty() {
+            batch
+        } else {
+            let context = Context { done: later.into(), ..(**batch.context()).clone() };
+            batch.with_context(Arc::new(context))
+        };
+        self.pass(number, batch, entrances).await;
     }
 
     /// Sends an entry on its way; waits while the workers have enough to do.
@@ -114,14 +133,18 @@ impl Durable {
             .for_each(|run| self.journal.mark_held(run));
     }
 
-    /// Runs entries again until it is stopped: those found at the start, and those that were not
-    /// taken since.
-    pub(super) async fn run_again(self: Arc<Self>, receivers: BTreeMap<Arc<str>, Arc<Pipelines>>) {
+    /// Takes over what was found in the journal; before anything new comes.
+    pub(super) fn recover(&self) {
         let recovered = self.journal.take_recovered();
         if !recovered.is_empty() {
             info!(entries = recovered.len(), "entries of the journal run again");
         }
         self.again.recover(recovered);
+    }
+
+    /// Runs entries again until it is stopped: those found at the start, and those that were not
+    /// taken since.
+    pub(super) async fn run_again(self: Arc<Self>, receivers: BTreeMap<Arc<str>, Arc<Pipelines>>) {
         let mut lost = BTreeMap::new();
         loop {
             let woken = self.again.woken();
@@ -209,9 +232,8 @@ impl EntryWatch for Durable {
     }
 
     fn finished(&self, number: u64, outstanding: Outstanding) {
-        if outstanding.is_empty() {
+        if self.again.finished(number, outstanding, Instant::now()) {
             self.journal.close(number);
         }
-        self.again.finished(number, &outstanding, Instant::now());
     }
 }
