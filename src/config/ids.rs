@@ -79,6 +79,12 @@ impl<'de> Deserialize<'de> for ComponentId {
     }
 }
 
+impl<'de> Deserialize<'de> for PipelineId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// The id of a pipeline: `signal` or `signal/name`, as in `logs/audit`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PipelineId {

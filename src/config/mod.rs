@@ -21,6 +21,7 @@ mod scalar;
 mod service;
 mod shared;
 mod suggest;
+mod within;
 
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use document::{Declared, Document, Secrets};
@@ -37,3 +38,4 @@ pub use service::*;
 pub use shared::*;
 use suggest::quoted_list;
 pub use suggest::{closest, did_you_mean};
+pub use within::{TextProblem, TextProblems};

@@ -1,6 +1,8 @@
 //! Where in the user's files something was written.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, ops::Range, sync::Arc};
+
+use super::within::align;
 
 /// A text that configuration was read from: a file, a variable, an argument.
 #[derive(Debug)]
@@ -83,6 +85,26 @@ impl Place {
     #[must_use]
     pub const fn width(&self) -> usize {
         self.width
+    }
+
+    /// The part of a scalar at this place whose text has the bytes `span`.
+    ///
+    /// The whole place where the text cannot be followed in the source, as when a variable
+    /// inserted it.
+    #[must_use]
+    pub fn within(&self, text: &str, span: Range<usize>) -> Self {
+        let Some(line_before) = self.line.checked_sub(1) else { return self.clone() };
+        let mut lines = self.source.text.split_inclusive('\n').skip(line_before);
+        let Some(first) = lines.next() else { return self.clone() };
+        let skipped = self.column.saturating_sub(1);
+        let mut source: String = first.chars().skip(skipped).collect();
+        source.extend(lines);
+        let found = align(&source, text)
+            .and_then(|places| Some((*places.get(span.start)?, *places.get(span.end)?)));
+        let Some(((line, column), (end_line, end_column))) = found else { return self.clone() };
+        let first_column = if line == 0 { skipped } else { 0 };
+        let width = if line == end_line { end_column.saturating_sub(column).max(1) } else { 1 };
+        Self::new(self.source.clone(), self.line + line, first_column + column + 1, width)
     }
 
     fn key(&self) -> (usize, &str, usize, usize) {

@@ -143,12 +143,12 @@ impl Notes {
         let Some((at, _)) = &error.at else { return Next::Stop };
         let Some(node) = find(root, *at) else {
             // What has no node of the tree was made of the root's.
-            self.problems.push(error.into_diagnostic(root));
+            self.problems.extend(error.into_diagnostics(root));
             return Next::Stop;
         };
         let is_null = matches!(error.kind, Kind::Null);
         if !is_null && !self.follows_from_another(&error.kind, node) {
-            self.problems.push(error.into_diagnostic(node));
+            self.problems.extend(error.into_diagnostics(node));
         }
         let why = if is_null { LeftOut::Null } else { LeftOut::Wrong };
         let is_new = self.left_out.insert(std::ptr::from_ref(node), why) != Some(why);

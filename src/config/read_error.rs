@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{Diagnostic, Node, Value, de::Path, did_you_mean, quoted_list, read::NodeId};
+use super::{
+    Diagnostic, Node, TextProblems, Value, de::Path, did_you_mean, quoted_list, read::NodeId,
+};
 
 /// An error on its way to [`read`](super::read).
 #[derive(Debug)]
@@ -49,8 +51,16 @@ impl ReadError {
         self
     }
 
-    /// The problem for users; `node` is where it arose.
-    pub(super) fn into_diagnostic(self, node: &Node) -> Diagnostic {
+    /// The problems for users; `node` is where they arose.
+    pub(super) fn into_diagnostics(self, node: &Node) -> Vec<Diagnostic> {
+        if let Some(problems) = TextProblems::parse(&self.message) {
+            let path = self.at.map(|(_, path)| path).unwrap_or_default();
+            return problems.into_diagnostics(node, &path);
+        }
+        vec![self.into_diagnostic(node)]
+    }
+
+    fn into_diagnostic(self, node: &Node) -> Diagnostic {
         let (place, path) = match (self.named_key(), self.at) {
             (Some(key), at) => {
                 let value = node.at_path(&key).map_or(node.place(), Node::place);
