@@ -2,8 +2,8 @@
 //!
 //! Layers, imports point down only: `cli`, `app` over `components`, `api`, `testing` over
 //! `receivers`, `processors`, `connectors`, `exporters`, `extensions`, `topology`, `query` over
-//! `actions`, `codec`, `component`, `matching`, `net`, `sampling`, `series`, `storage`, `workload`
-//! over `config`, `telemetry` over `data`.
+//! `actions`, `codec`, `component`, `matching`, `net`, `ottl`, `sampling`, `series`, `storage`,
+//! `workload` over `config`, `telemetry` over `data`.
 
 #![cfg_attr(
     test,
@@ -31,6 +31,7 @@ pub mod exporters;
 pub mod extensions;
 pub mod matching;
 pub mod net;
+pub mod ottl;
 pub mod processors;
 pub mod query;
 pub mod receivers;

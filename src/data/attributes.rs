@@ -1,8 +1,10 @@
 //! Lists of attributes, read where they stand.
 
+use std::ops::Range;
+
 use super::value::{Value, text_of};
 use super::view::messages;
-use super::wire::{Fields, Raw, Writer, bytes_field_len};
+use super::wire::{Fields, Raw, Search, Writer, bytes_field_len};
 
 /// The number of the field that holds the pairs in a `KeyValueList`.
 const KVLIST_VALUES: u32 = 1;
@@ -22,6 +24,28 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub(super) const fn new(message: &'a [u8], number: u32) -> Self {
         Self { message, number }
+    }
+
+    /// The attributes in the fields called `number` of an encoded message of any kind.
+    #[must_use]
+    #[inline]
+    pub const fn of_message(message: &'a [u8], number: u32) -> Self {
+        Self::new(message, number)
+    }
+
+    /// Where in the message the last attribute called `key` stands, with its tag.
+    #[must_use]
+    #[inline]
+    pub fn range_of_last(&self, key: &str) -> Option<Range<usize>> {
+        let wanted = u64::from(self.number) << 3 | 2;
+        let mut search = Search::new(self.message);
+        let mut found = None;
+        while let Some(hit) = search.hit(|tag| tag == wanted) {
+            if value_if_named(hit.payload, key.as_bytes()).is_some() {
+                found = Some(hit.start..hit.end);
+            }
+        }
+        found
     }
 
     /// No attributes.
@@ -113,7 +137,7 @@ pub fn write_attribute(number: u32, key: &str, value: Value<'_>, writer: &mut Wr
 }
 
 /// Writes an attribute whose value is an encoded `AnyValue`.
-pub(super) fn write_encoded(number: u32, key: &str, value: &[u8], writer: &mut Writer) {
+pub fn write_encoded(number: u32, key: &str, value: &[u8], writer: &mut Writer) {
     writer.length_prefix(number, attribute_len(key, value.len()));
     writer.str_field(1, key);
     writer.bytes_field(2, value);

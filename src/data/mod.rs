@@ -23,7 +23,7 @@ mod value;
 mod view;
 pub mod wire;
 
-pub use attributes::{Attributes, write_attribute};
+pub use attributes::{Attributes, write_attribute, write_encoded};
 pub use batch::{Batch, Signal};
 pub use builder::{
     About, Envelopes, LogWriter, LogsBuilder, MetricsBuilder, PointsWriter, SpanWriter,
@@ -32,8 +32,8 @@ pub use builder::{
 pub use context::{Context, EntryId, Part, PartRun, Parts};
 pub use door::{Admitted, DoorError, DoorLimits, InvalidUtf8};
 pub use edit::{
-    AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut, ResourceMut,
-    ScopeMut, SpanMut,
+    AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut, Regroup,
+    ResourceMut, ScopeMut, SpanMut,
 };
 pub use envelope::{
     Element, Item, Logs, Metrics, Point, Record, ResourceGroup, ScopeGroup, Spans, Telemetry,

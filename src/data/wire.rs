@@ -21,6 +21,20 @@ pub enum Raw<'a> {
     Fixed32(u32),
 }
 
+/// The payload of the first field called `number` that has a length.
+#[must_use]
+#[inline]
+pub fn payload(message: &[u8], number: u32) -> Option<&[u8]> {
+    Search::new(message).bytes(number)
+}
+
+/// The bits of the first field called `number` that is a number.
+#[must_use]
+#[inline]
+pub fn number(message: &[u8], number: u32) -> Option<u64> {
+    Search::new(message).bits(number)
+}
+
 /// A field of a message and where it stands in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Field<'a> {
@@ -238,7 +252,7 @@ impl<'a> Search<'a> {
 
 /// Reads a varint at `position`; returns it and where it ends.
 #[inline]
-pub(super) fn read_varint(bytes: &[u8], position: usize) -> Option<(u64, usize)> {
+pub fn read_varint(bytes: &[u8], position: usize) -> Option<(u64, usize)> {
     let first = *bytes.get(position)?;
     if first < 0x80 {
         return Some((u64::from(first), position + 1));

@@ -63,6 +63,14 @@ impl<'a, 'p> MessageMut<'a, 'p> {
         current
     }
 
+    /// Puts `message`, an encoded message of the same kind, in the place of all of it.
+    pub fn replace_message(&mut self, message: &[u8]) {
+        self.patches.truncate(self.first);
+        let new = self.patches.write(|writer| writer.raw(message));
+        let (start, end) = (self.at, self.at + self.message.len());
+        self.patches.push(Patch { start, end, number: 0, new });
+    }
+
     /// The attributes, to be written.
     pub const fn attributes_mut(&mut self) -> AttributesMut<'_, 'a, 'p> {
         let number = self.attributes;

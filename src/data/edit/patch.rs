@@ -63,6 +63,11 @@ impl Patches {
         self.list.get_mut(first..).unwrap_or_default()
     }
 
+    /// Takes back the changes from `first` on.
+    pub(super) fn truncate(&mut self, first: usize) {
+        self.list.truncate(first);
+    }
+
     /// Adds a change.
     pub(super) fn push(&mut self, patch: Patch) {
         self.list.push(patch);
