@@ -9,3 +9,4 @@ pub mod probabilistic_sampler;
 pub mod resource;
 #[cfg(test)]
 mod test_stage;
+pub mod transform;

@@ -9,6 +9,7 @@ use crate::data::{
     About, Attributes, DataKind, MetricsBuilder, NumberValue, Temporality, Time, Value,
     write_attribute,
 };
+use crate::ottl::{AnyOf, Scene};
 
 /// The key under which a log record's field can be asked for; our addition.
 const SEVERITY_TEXT: &str = "severity_text";
@@ -20,6 +21,15 @@ pub(super) struct Definition {
     pub(super) description: String,
     /// It counts each combination of their values apart.
     pub(super) attributes: Vec<Attribute>,
+    /// It counts that for which one of these holds; everything if there are none.
+    pub(super) conditions: Option<AnyOf>,
+}
+
+impl Definition {
+    /// Whether it counts what the scene shows; an error is not propagated.
+    fn counts(&self, scene: &Scene<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.holds(scene).unwrap_or(false))
+    }
 }
 
 /// An attribute by which is counted.
@@ -106,9 +116,12 @@ impl<'d> Counter<'d> {
         self.times = Some((first.min(time), last.max(time)));
     }
 
-    /// Counts a thing; `key` is memory to work in.
-    pub(super) fn count(&mut self, places: &Places<'_>, key: &mut Writer) {
+    /// Counts a thing, which the scene shows; `key` is memory to work in.
+    pub(super) fn count(&mut self, places: &Places<'_>, scene: &Scene<'_>, key: &mut Writer) {
         for (definition, counts) in self.definitions.iter().zip(&mut self.counts) {
+            if !definition.counts(scene) {
+                continue;
+            }
             key.clear();
             if !write_key(&definition.attributes, places, key) {
                 continue;

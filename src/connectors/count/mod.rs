@@ -14,8 +14,9 @@ use counter::{Attribute, Default as DefaultValue, Definition};
 pub use stage::Count;
 
 use crate::component::{BuildContext, BuildError, ConnectorConfig, Processor, Sharding, Stability};
-use crate::config::Refused;
+use crate::config::{Refused, TextProblems};
 use crate::data::Signal;
+use crate::ottl::{AnyOf, Compiler, Context, ErrorMode, Functions};
 
 /// Settings of `count`: for each thing that is counted, the metrics that count it.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +60,8 @@ struct CountForm {
 #[serde(default, deny_unknown_fields)]
 struct MetricForm {
     description: String,
-    conditions: Refused,
+    /// One of these must hold for what is counted.
+    conditions: Vec<String>,
     attributes: Vec<AttributeForm>,
 }
 
@@ -83,8 +85,12 @@ impl TryFrom<CountForm> for CountConfig {
             logs,
             profiles: Refused,
         } = form;
-        let metrics =
-            definitions("metrics", metrics, "metric.count", "The number of metrics observed.")?;
+        let metrics = definitions(
+            ("metrics", Context::Metric),
+            metrics,
+            "metric.count",
+            "The number of metrics observed.",
+        )?;
         if let Some(with) = metrics.iter().find(|metric| !metric.attributes.is_empty()) {
             let name = &with.name;
             return Err(format!("`metrics::{name}` has `attributes`, but metrics have none"));
@@ -93,25 +99,25 @@ impl TryFrom<CountForm> for CountConfig {
             timestamps,
             metrics,
             spans: definitions(
-                "spans",
+                ("spans", Context::Span),
                 spans,
                 "trace.span.count",
                 "The number of spans observed.",
             )?,
             span_events: definitions(
-                "spanevents",
+                ("spanevents", Context::SpanEvent),
                 spanevents,
                 "trace.span.event.count",
                 "The number of span events observed.",
             )?,
             data_points: definitions(
-                "datapoints",
+                ("datapoints", Context::DataPoint),
                 datapoints,
                 "metric.datapoint.count",
                 "The number of data points observed.",
             )?,
             logs: definitions(
-                "logs",
+                ("logs", Context::Log),
                 logs,
                 "log.record.count",
                 "The number of log records observed.",
@@ -122,19 +128,21 @@ impl TryFrom<CountForm> for CountConfig {
 
 /// The metrics of one section, or the one that counts all if the section is not there.
 fn definitions(
-    section: &str,
+    (section, context): (&str, Context),
     forms: Option<MetricForms>,
     name: &str,
     description: &str,
 ) -> Result<Vec<Definition>, String> {
     let Some(forms) = forms else {
         let (name, description) = (name.to_owned(), description.to_owned());
-        return Ok(vec![Definition { name, description, attributes: Vec::new() }]);
+        let attributes = Vec::new();
+        return Ok(vec![Definition { name, description, attributes, conditions: None }]);
     };
     forms
         .into_iter()
         .map(|(name, form)| {
-            let MetricForm { description, conditions: Refused, attributes } = form;
+            let MetricForm { description, conditions, attributes } = form;
+            let conditions = compiled(&conditions, context).map_err(|wrong| wrong.to_string())?;
             let mut seen = HashSet::new();
             for attribute in &attributes {
                 let key = &attribute.key;
@@ -148,9 +156,23 @@ fn definitions(
             let attributes = attributes.into_iter().map(|AttributeForm { key, default_value }| {
                 Attribute { key, default: default_value.filter(DefaultValue::is_set) }
             });
-            Ok(Definition { name, description, attributes: attributes.collect() })
+            Ok(Definition { name, description, attributes: attributes.collect(), conditions })
         })
         .collect()
+}
+
+/// Conditions about one context; an error counts as not held.
+fn compiled(texts: &[String], context: Context) -> Result<Option<AnyOf>, TextProblems> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let compiler = Compiler {
+        explicit: Some(context),
+        contexts: &[context],
+        usual: context,
+        functions: Functions::default(),
+    };
+    AnyOf::compile(texts, compiler, ErrorMode::Ignore).map(Some).map_err(TextProblems)
 }
 
 impl<'de> Deserialize<'de> for DefaultValue {

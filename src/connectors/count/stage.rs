@@ -13,6 +13,7 @@ use crate::data::wire::Writer;
 use crate::data::{
     Attributes, Batch, Item, LogRecord, Metric, MetricsBuilder, Signal, Span, Time, encode_scope,
 };
+use crate::ottl::Scene;
 
 /// The Collector's name of the scope.
 const SCOPE: &str =
@@ -68,7 +69,8 @@ impl Count {
     fn counts<'a, R>(
         &mut self,
         items: impl Iterator<Item = Item<'a, R>>,
-        count: impl Fn(&mut Counts<'a, '_>, &Item<'a, R>, &mut Writer),
+        mut scene: Scene<'a>,
+        count: impl Fn(&mut Counts<'a, '_>, &Item<'a, R>, &mut Scene<'a>, &mut Writer),
     ) -> Vec<Counts<'a, '_>> {
         let Self { records, others, key, .. } = self;
         let mut index: HashMap<&'a [u8], usize, RandomState> = HashMap::default();
@@ -86,7 +88,9 @@ impl Count {
                 all.push(Counts { resource, records, others });
             }
             if let Some(counts) = all.get_mut(at) {
-                count(counts, &item, key);
+                scene.resource.load(resource);
+                scene.scope.load(item.scope.bytes());
+                count(counts, &item, &mut scene, key);
             }
         }
         all
@@ -96,10 +100,11 @@ impl Count {
     fn metrics(&mut self, batch: &Batch, now: Time) -> Batch {
         let scope = self.scope.clone();
         let times = self.times(now);
+        let scene = Scene::new(batch.context(), now);
         let all = match batch.signal() {
-            Signal::Logs => self.counts(batch.logs().items(), count_log),
-            Signal::Traces => self.counts(batch.spans().items(), count_span),
-            Signal::Metrics => self.counts(batch.metrics().items(), count_metric),
+            Signal::Logs => self.counts(batch.logs().items(), scene, count_log),
+            Signal::Traces => self.counts(batch.spans().items(), scene, count_span),
+            Signal::Metrics => self.counts(batch.metrics().items(), scene, count_metric),
         };
         let mut builder = MetricsBuilder::new();
         for counts in all {
@@ -136,31 +141,55 @@ fn places<'a, R>(item: &Item<'a, R>, own: Attributes<'a>) -> Places<'a> {
     Places { own, severity_text: "", scope, resource }
 }
 
-fn count_log<'a>(counts: &mut Counts<'a, '_>, item: &Item<'a, LogRecord<'a>>, key: &mut Writer) {
+fn count_log<'a>(
+    counts: &mut Counts<'a, '_>,
+    item: &Item<'a, LogRecord<'a>>,
+    scene: &mut Scene<'a>,
+    key: &mut Writer,
+) {
     let record = &item.record;
+    scene.element.load(record.bytes());
     counts.records.see(record.time());
     let severity_text = record.severity_text();
-    counts.records.count(&Places { severity_text, ..places(item, record.attributes()) }, key);
+    let places = Places { severity_text, ..places(item, record.attributes()) };
+    counts.records.count(&places, scene, key);
 }
 
-fn count_span<'a>(counts: &mut Counts<'a, '_>, item: &Item<'a, Span<'a>>, key: &mut Writer) {
+fn count_span<'a>(
+    counts: &mut Counts<'a, '_>,
+    item: &Item<'a, Span<'a>>,
+    scene: &mut Scene<'a>,
+    key: &mut Writer,
+) {
     let span = &item.record;
+    scene.element.load(span.bytes());
     counts.records.see(span.start_time());
     counts.records.see(span.end_time());
-    counts.records.count(&places(item, span.attributes()), key);
+    counts.records.count(&places(item, span.attributes()), scene, key);
     if counts.others.is_idle() {
         return;
     }
-    for event in span.events() {
+    for (index, event) in span.events().enumerate() {
+        scene.inner.load(event.bytes());
+        scene.event_index = index;
         counts.others.see(event.time());
-        counts.others.count(&places(item, event.attributes()), key);
+        counts.others.count(&places(item, event.attributes()), scene, key);
     }
 }
 
-fn count_metric<'a>(counts: &mut Counts<'a, '_>, item: &Item<'a, Metric<'a>>, key: &mut Writer) {
-    counts.others.count(&places(item, Attributes::empty()), key);
-    for point in item.record.points() {
+fn count_metric<'a>(
+    counts: &mut Counts<'a, '_>,
+    item: &Item<'a, Metric<'a>>,
+    scene: &mut Scene<'a>,
+    key: &mut Writer,
+) {
+    let metric = item.record;
+    scene.element.load(metric.bytes());
+    scene.kind = metric.kind();
+    counts.others.count(&places(item, Attributes::empty()), scene, key);
+    for point in metric.points() {
+        scene.inner.load(point.bytes());
         counts.records.see(point.time());
-        counts.records.count(&places(item, point.attributes()), key);
+        counts.records.count(&places(item, point.attributes()), scene, key);
     }
 }

@@ -151,7 +151,7 @@ fn attributes_are_looked_for_in_record_field_scope_and_resource() {
 #[test]
 fn wrong_settings_are_named() {
     for (text, message) in [
-        ("{logs: {n: {conditions: ['true']}}}", "conditions"),
+        ("{logs: {n: {conditions: ['tru == 1']}}}", "logs::n::conditions[0]"),
         (
             "{spans: {n: {attributes: [{default_value: 1}]}}}",
             "`spans::n` has an attribute without `key`",
@@ -224,4 +224,27 @@ fn times_of_arrival_never_repeat() {
     let millis = |count: u64| from + count * 1_000_000;
     assert_eq!(ends, [(from, from), (from, millis(1)), (millis(1), millis(2))]);
     assert_eq!(read(config).unwrap().sharding(), Sharding::Single);
+}
+
+#[test]
+fn only_what_a_condition_holds_for_is_counted() {
+    let mut builder = LogsBuilder::new();
+    for number in [9, 17, 18] {
+        builder.record(|record| {
+            record.time(at(5));
+            record.severity(number, "");
+        });
+    }
+    let config = "{logs: {n: {conditions: ['severity_number == 17', 'severity_number > 17', 'body / 1 == 2']}}}";
+    assert_eq!(count(config, builder.finish(Arc::default())), ["-/n{}@5-5=2"]);
+    let mut builder = TracesBuilder::new();
+    builder.span(|span| {
+        span.name("s", 2);
+        span.times(at(1), at(2));
+        span.event(at(3), "kept", []);
+        span.event(at(3), "left", []);
+    });
+    let config =
+        "{spans: {}, spanevents: {n: {conditions: ['name == \"kept\" and span.name == \"s\"']}}}";
+    assert_eq!(count(config, builder.finish(Arc::default())), ["-/n{}@3-3=1"]);
 }

@@ -1,9 +1,12 @@
-//! Processor `filter`: drops log records, spans and metrics by `include` and `exclude`.
+//! Processor `filter`: drops records by conditions in OTTL, or by `include` and `exclude`.
 
+mod conditions;
+mod functions;
 mod settings;
 
 use serde::Deserialize;
 
+use self::conditions::Conditions;
 use self::settings::Settings;
 use crate::component::{
     BuildContext, BuildError, Outbox, ProcessError, Processor, ProcessorConfig, Sharding, Stability,
@@ -16,11 +19,14 @@ const REASON: &str = "filtered";
 
 /// Settings of `filter`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "Settings")]
+#[serde(try_from = "Settings")]
 pub struct FilterConfig {
     logs: Selection,
     spans: Selection,
     metrics: Selection,
+    log_conditions: Conditions,
+    trace_conditions: Conditions,
+    metric_conditions: Conditions,
 }
 
 impl ProcessorConfig for FilterConfig {
@@ -51,27 +57,34 @@ metrics:
     }
 
     fn build(&self, context: &BuildContext) -> Result<Box<dyn Processor>, BuildError> {
-        let selection = match context.signal {
-            Signal::Logs => &self.logs,
-            Signal::Traces => &self.spans,
-            Signal::Metrics => &self.metrics,
+        let (selection, conditions) = match context.signal {
+            Signal::Logs => (&self.logs, &self.log_conditions),
+            Signal::Traces => (&self.spans, &self.trace_conditions),
+            Signal::Metrics => (&self.metrics, &self.metric_conditions),
         };
-        Ok(Box::new(Filter { selection: selection.clone() }))
+        Ok(Box::new(Filter { selection: selection.clone(), conditions: conditions.clone() }))
     }
 }
 
 /// Passes on what is selected.
 struct Filter {
     selection: Selection,
+    conditions: Conditions,
 }
 
 impl Processor for Filter {
     fn process(&mut self, batch: Batch, out: &mut Outbox) -> Result<(), ProcessError> {
-        if self.selection.is_all() {
+        if self.selection.is_all() && self.conditions.is_empty() {
             out.emit(batch);
             return Ok(());
         }
-        let kept = self.selected(&batch);
+        let mut kept = self.selected(&batch);
+        if !self.conditions.is_empty() {
+            kept = self.conditions.remaining(&kept, out.now()).map_err(|failed| ProcessError {
+                reason: "condition_failed",
+                source: Some(failed.into()),
+            })?;
+        }
         out.count_dropped(batch.num_records() - kept.num_records(), REASON);
         if !kept.is_empty() {
             out.emit(kept);
@@ -82,6 +95,9 @@ impl Processor for Filter {
 
 impl Filter {
     fn selected(&self, batch: &Batch) -> Batch {
+        if self.selection.is_all() {
+            return batch.clone();
+        }
         let mut selector = self.selection.selector();
         match batch.signal() {
             Signal::Logs => batch.retain_logs(|item| selector.selects_log(item)),
@@ -92,4 +108,7 @@ impl Filter {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    mod conditions;
+    mod selection;
+}

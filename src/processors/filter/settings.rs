@@ -4,12 +4,15 @@ use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::FilterConfig;
-use crate::config::Refused;
+use super::conditions::Conditions;
+use super::functions::METRICS;
+use crate::config::{Refused, TextProblem, TextProblems};
 use crate::data::Signal;
 use crate::matching::{
     AttributeMatch, MatchError, MatchSettings, MatchType, Matcher, RegexpSettings, Selection,
     SeverityMatch,
 };
+use crate::ottl::{AnyOf, Compiler, Context, Entry, ErrorMode, Functions};
 
 /// Short names of severities: each stands for four numbers, `INFO`, `INFO2` and so on.
 const SEVERITIES: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
@@ -26,43 +29,119 @@ const NAMES: [(&str, &str); 4] = [
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Settings {
-    /// What becomes of a batch when a condition in OTTL fails: without effect until there are any.
+    /// What becomes of the error of a condition in OTTL.
     error_mode: ErrorMode,
     logs: LogFilters,
     spans: SpanFilters,
     metrics: MetricFilters,
     traces: TraceConditions,
     profiles: Refused,
-    log_conditions: NoConditions,
-    trace_conditions: NoConditions,
-    metric_conditions: NoConditions,
-    profile_conditions: NoConditions,
+    log_conditions: Vec<Entry>,
+    trace_conditions: Vec<Entry>,
+    metric_conditions: Vec<Entry>,
+    profile_conditions: Refused,
 }
 
-impl From<Settings> for FilterConfig {
-    fn from(settings: Settings) -> Self {
+impl TryFrom<Settings> for FilterConfig {
+    type Error = TextProblems;
+
+    fn try_from(settings: Settings) -> Result<Self, TextProblems> {
+        let mut reader = Reader { mode: settings.error_mode, problems: Vec::new() };
+        let Settings { logs, traces, metrics, .. } = &settings;
+        let log_conditions = reader.conditions(
+            Signal::Logs,
+            &[(Context::Resource, &logs.resource), (Context::Log, &logs.log_record)],
+            &settings.log_conditions,
+        );
+        let trace_conditions = reader.conditions(
+            Signal::Traces,
+            &[
+                (Context::Resource, &traces.resource),
+                (Context::Span, &traces.span),
+                (Context::SpanEvent, &traces.spanevent),
+            ],
+            &settings.trace_conditions,
+        );
+        let metric_conditions = reader.conditions(
+            Signal::Metrics,
+            &[
+                (Context::Resource, &metrics.resource),
+                (Context::Metric, &metrics.metric),
+                (Context::DataPoint, &metrics.datapoint),
+            ],
+            &settings.metric_conditions,
+        );
+        if !reader.problems.is_empty() {
+            return Err(TextProblems(reader.problems));
+        }
         let [log_include, log_exclude] = [settings.logs.include, settings.logs.exclude]
             .map(|block| block.and_then(|block| block.0));
         let [span_include, span_exclude] = [settings.spans.include, settings.spans.exclude]
             .map(|block| block.map(|block| block.0));
         let metric_include = settings.metrics.include.and_then(|block| block.all);
         let metric_exclude = settings.metrics.exclude.map(|block| block.each).unwrap_or_default();
-        Self {
+        Ok(Self {
             logs: Selection::new(log_include, [log_exclude, None]),
             spans: Selection::new(span_include, [span_exclude, None]),
             metrics: Selection::new(metric_include, metric_exclude),
-        }
+            log_conditions,
+            trace_conditions,
+            metric_conditions,
+        })
     }
 }
 
-/// `error_mode`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ErrorMode {
-    #[default]
-    Propagate,
-    Ignore,
-    Silent,
+/// Compiles conditions and gathers what is wrong with them.
+struct Reader {
+    mode: ErrorMode,
+    problems: Vec<TextProblem>,
+}
+
+impl Reader {
+    /// The conditions of one signal: those under a context's key, and those that name their own.
+    fn conditions(
+        &mut self,
+        signal: Signal,
+        by_context: &[(Context, &Vec<String>)],
+        entries: &[Entry],
+    ) -> Conditions {
+        let all = Context::of_signal(signal);
+        let functions = match signal {
+            Signal::Metrics => METRICS,
+            Signal::Logs | Signal::Traces => Functions::default(),
+        };
+        let usual = Context::usual(signal);
+        let compiler = Compiler { explicit: None, contexts: all, usual, functions };
+        let mut list = Vec::new();
+        for (context, texts) in by_context {
+            let compiler = Compiler { explicit: Some(*context), ..compiler };
+            list.extend(self.compiled(texts, compiler, self.mode));
+        }
+        for entry in entries {
+            let compiled = match entry {
+                Entry::Text(text) => self.compiled(std::slice::from_ref(text), compiler, self.mode),
+                Entry::Group(group) => {
+                    let explicit = group.context.map(|context| context.0);
+                    let mode = group.error_mode.unwrap_or(self.mode);
+                    self.compiled(&group.conditions, Compiler { explicit, ..compiler }, mode)
+                }
+            };
+            list.extend(compiled);
+        }
+        Conditions::new(list)
+    }
+
+    fn compiled(
+        &mut self,
+        texts: &[String],
+        compiler: Compiler<'_>,
+        mode: ErrorMode,
+    ) -> Option<AnyOf> {
+        if texts.is_empty() {
+            return None;
+        }
+        AnyOf::compile(texts, compiler, mode).map_err(|wrong| self.problems.extend(wrong)).ok()
+    }
 }
 
 /// `logs`.
@@ -71,8 +150,8 @@ enum ErrorMode {
 struct LogFilters {
     include: Option<LogMatcher>,
     exclude: Option<LogMatcher>,
-    resource: NoConditions,
-    log_record: NoConditions,
+    resource: Vec<String>,
+    log_record: Vec<String>,
 }
 
 /// Conditions on log records.
@@ -179,9 +258,9 @@ struct MetricFilters {
     exclude: Option<MetricMatchers>,
     /// Without effect, see [`RegexpSettings`].
     regexp: RegexpSettings,
-    resource: NoConditions,
-    metric: NoConditions,
-    datapoint: NoConditions,
+    resource: Vec<String>,
+    metric: Vec<String>,
+    datapoint: Vec<String>,
 }
 
 /// Conditions on metrics.
@@ -231,23 +310,9 @@ impl TryFrom<MetricMatch> for MetricMatchers {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TraceConditions {
-    resource: NoConditions,
-    span: NoConditions,
-    spanevent: NoConditions,
-}
-
-/// Conditions in OTTL, of which there can be none.
-#[derive(Debug, Default)]
-struct NoConditions;
-
-impl<'de> Deserialize<'de> for NoConditions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        refuse_list(
-            deserializer,
-            "conditions in OTTL are not supported: use `include` and `exclude`",
-        )?;
-        Ok(Self)
-    }
+    resource: Vec<String>,
+    span: Vec<String>,
+    spanevent: Vec<String>,
 }
 
 /// Expressions of `match_type: expr`, of which there can be none.

@@ -9,8 +9,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::super::test_stage::Stage;
-use super::*;
+use super::super::*;
 use crate::data::tests::admit;
 use crate::data::tests::arbitrary::noisy_request;
 use crate::data::tests::flatten::flatten;
@@ -18,6 +17,7 @@ use crate::data::{
     About, DataKind, LogsBuilder, MetricsBuilder, NumberValue, Temporality, Time, TracesBuilder,
     Value, encode_resource, encode_scope,
 };
+use crate::processors::test_stage::Stage;
 
 fn stage(signal: Signal, yaml: &str) -> Stage {
     Stage::try_new::<FilterConfig>(signal, yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
@@ -211,19 +211,6 @@ fn metrics_go_whole() {
 
 #[test]
 fn what_is_not_supported_is_named() {
-    for (yaml, expected) in [
-        ("logs: {log_record: ['severity_number < 9']}", "logs::log_record"),
-        ("traces: {span: ['name == \"a\"']}", "traces::span"),
-        ("traces: {spanevent: ['name == \"a\"']}", "traces::spanevent"),
-        ("metrics: {datapoint: ['true']}", "metrics::datapoint"),
-        ("metrics: {metric: ['true']}", "metrics::metric"),
-        ("log_conditions: ['true']", "log_conditions"),
-        ("trace_conditions: [{context: span, conditions: ['true']}]", "trace_conditions"),
-    ] {
-        let error = refusal(yaml);
-        assert!(error.contains("conditions in OTTL are not supported"), "{yaml}: {error}");
-        assert!(error.contains(expected) && error.contains("test.yaml:1:"), "{yaml}: {error}");
-    }
     for (yaml, expected) in [
         ("metrics: {exclude: {match_type: expr, metric_names: [a]}}", "`expr` is not supported"),
         ("metrics: {exclude: {match_type: strict, expressions: [a]}}", "`expr` expressions"),
