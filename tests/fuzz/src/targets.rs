@@ -9,7 +9,10 @@ use bytes::Bytes;
 use catchment::codec::otlp_json;
 use catchment::components;
 use catchment::config::{self, Source};
-use catchment::data::{Batch, Context, DoorLimits, InvalidUtf8, Item, Record, Signal, Value};
+use catchment::data::{
+    Batch, Context, DoorLimits, InvalidUtf8, Item, Record, Signal, Time, Value,
+};
+use catchment::ottl::{self, Compiler, Context as OttlContext, ErrorMode, Errors, Functions};
 use catchment::query;
 use catchment::topology::Plan;
 use opentelemetry_proto::tonic::collector::{
@@ -88,6 +91,62 @@ const QUERY_WORDS: [&str; 18] = [
     "\u{e9}",
 ];
 
+/// Pieces of conditions and statements.
+const OTTL_WORDS: [&str; 24] = [
+    " where ",
+    " and ",
+    " or ",
+    "not ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{\"a\": ",
+    "\"\\x41\"",
+    "0x0a",
+    "-9223372036854775808",
+    "1.5e300",
+    " == ",
+    " / ",
+    "log.attributes[\"text\"]",
+    "log.body",
+    "resource.attributes",
+    "span.kind.string",
+    "datapoint.value_int",
+    "SEVERITY_NUMBER_WARN",
+    "IsMatch(",
+    "set(",
+    "nil",
+];
+
+/// Statements that write in all ways.
+const STATEMENTS: [(Signal, &str); 24] = [
+    (Signal::Logs, "set(log.body, {\"was\": log.body})"),
+    (Signal::Logs, "set(log.body[\"a\"][\"b\"], log.attributes)"),
+    (Signal::Logs, "set(log.attributes[\"text\"], log.attributes[\"int\"])"),
+    (Signal::Logs, "set(resource.attributes[\"n\"], log.severity_number)"),
+    (Signal::Logs, "set(scope.name, log.severity_text)"),
+    (Signal::Logs, "delete_key(log.attributes, \"text\")"),
+    (Signal::Logs, "flatten(log.attributes, \"p\")"),
+    (Signal::Logs, "merge_maps(log.attributes, resource.attributes, \"insert\")"),
+    (Signal::Logs, "replace_all_patterns(log.attributes, \"key\", \"t\", \"$0$0\")"),
+    (Signal::Logs, "truncate_all(log.attributes, 2)"),
+    (Signal::Logs, "append(log.attributes[\"text\"], log.body)"),
+    (Signal::Logs, "set(log.time, log.observed_time)"),
+    (Signal::Traces, "set(span.status.code, span.kind)"),
+    (Signal::Traces, "set(span.trace_state[\"k\"], span.name)"),
+    (Signal::Traces, "set(spanevent.attributes[\"i\"], spanevent.event_index)"),
+    (Signal::Traces, "set(spanlink.trace_id, span.trace_id)"),
+    (Signal::Traces, "set(span.attributes, span.attributes[\"map\"])"),
+    (Signal::Metrics, "set(metric.name, datapoint.attributes[\"text\"])"),
+    (Signal::Metrics, "set(datapoint.value_double, 1.5)"),
+    (Signal::Metrics, "set(datapoint.bucket_counts, [1, 2])"),
+    (Signal::Metrics, "set(datapoint.positive.offset, datapoint.scale)"),
+    (Signal::Metrics, "set(exemplar.filtered_attributes[\"text\"], exemplar.int_value)"),
+    (Signal::Metrics, "set(metric.is_monotonic, true)"),
+    (Signal::Metrics, "keep_keys(datapoint.attributes, [\"text\"])"),
+];
+
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -96,14 +155,18 @@ pub enum Target {
     Json,
     Config,
     Query,
+    Ottl,
+    Statements,
 }
 
-const ALL: [(&str, Target); 5] = [
+const ALL: [(&str, Target); 7] = [
     ("door", Target::Door),
     ("views", Target::Views),
     ("json", Target::Json),
     ("config", Target::Config),
     ("query", Target::Query),
+    ("ottl", Target::Ottl),
+    ("statements", Target::Statements),
 ];
 
 pub fn names() -> [&'static str; ALL.len()] {
@@ -128,10 +191,11 @@ impl Target {
 
     pub fn tokens(self) -> &'static [&'static str] {
         match self {
-            Self::Door | Self::Views => &["\u{0}\u{0}", "\u{fffd}", "key"],
+            Self::Door | Self::Views | Self::Statements => &["\u{0}\u{0}", "\u{fffd}", "key"],
             Self::Json => &JSON_WORDS,
             Self::Config => &WORDS,
             Self::Query => &QUERY_WORDS,
+            Self::Ottl => &OTTL_WORDS,
         }
     }
 
@@ -140,7 +204,7 @@ impl Target {
             || [corpus::logs(), corpus::traces(), corpus::metrics()].into_iter().zip([0_u8, 1, 2]);
         let begun = |first: u8, rest: &[u8]| [&[first], rest].concat();
         match self {
-            Self::Door | Self::Views => {
+            Self::Door | Self::Views | Self::Statements => {
                 requests().map(|(request, first)| begun(first, &request)).collect()
             }
             Self::Json => requests()
@@ -149,6 +213,7 @@ impl Target {
                     begun(first, &otlp_json::encode(&batch))
                 })
                 .collect(),
+            Self::Ottl => STATEMENTS.map(|(_, text)| text.as_bytes().to_vec()).to_vec(),
             Self::Query => corpus::QUERIES.map(|query| query.as_bytes().to_vec()).to_vec(),
             Self::Config => corpus::FILES.map(|file| file.as_bytes().to_vec()).to_vec(),
         }
@@ -167,6 +232,8 @@ impl Target {
             Self::Json => json(first, rest),
             Self::Config => file(input),
             Self::Query => search(input),
+            Self::Ottl => statement(input),
+            Self::Statements => statements(first, rest),
         }
     }
 }
@@ -235,6 +302,54 @@ fn search(input: &[u8]) -> u64 {
             hash(("refused", words))
         }
     }
+}
+
+/// What statements and conditions may be about.
+fn compiler(signal: Signal) -> Compiler<'static> {
+    let (contexts, usual) = (OttlContext::of_signal(signal), OttlContext::usual(signal));
+    Compiler { explicit: None, contexts, usual, functions: Functions::default() }
+}
+
+/// A text is compiled, or refused at some of its words; what is printed is read as the same.
+fn statement(input: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(input).into_owned();
+    if let Ok(parsed) = ottl::parse_statement(&text) {
+        let printed = parsed.to_string();
+        let again = ottl::parse_statement(&printed).expect("what is printed is a statement");
+        assert_eq!(again.to_string(), printed);
+    }
+    let texts = std::slice::from_ref(&text);
+    let mut paths = Vec::new();
+    for signal in Signal::ALL {
+        let compiler = compiler(signal);
+        let wrong = [compiler.program(&[], texts).err(), compiler.program(texts, &[]).err()];
+        for problem in wrong.into_iter().flatten().flatten() {
+            assert!(text.get(problem.span.clone()).is_some(), "{problem:?}");
+            paths.push(problem.message.split(' ').take(2).map(hash).collect::<Vec<_>>());
+        }
+    }
+    hash(paths)
+}
+
+/// Whatever is written, what comes out would come in.
+fn statements(first: u8, request: &[u8]) -> u64 {
+    let Some(mut batch) = admit(first, Bytes::copy_from_slice(request)) else { return 0 };
+    let total = batch.num_records();
+    let errors = Errors::new(ErrorMode::Silent);
+    for (signal, text) in STATEMENTS {
+        if signal != batch.signal() {
+            continue;
+        }
+        let program = compiler(signal).program(&[], &[text.to_owned()]).expect("a statement");
+        let edited = program.run_on(&batch, Time::default(), &errors).expect("errors are ignored");
+        // Envelopes that had no records may go, records stay.
+        assert_eq!(edited.num_records(), total, "{text}");
+        let bytes = edited.merged_bytes();
+        assert_eq!(num_records(signal, &bytes), Some(total), "{text}");
+        assert!(admit(first % 3, bytes).is_some(), "{text}: what is written cannot come in");
+        batch = edited;
+    }
+    hash((total.min(9), magnitude(batch.size_bytes())))
 }
 
 /// What comes in can be read by everybody, holds the records that were counted, and would come in
