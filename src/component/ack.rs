@@ -204,6 +204,16 @@ impl Ack {
         (Self { promises, live }, parts)
     }
 
+    /// The numbers of the journal entries that it stands for.
+    #[must_use]
+    pub fn entries(&self) -> SmallVec<[u64; 4]> {
+        let number = |promise: &Arc<Promise>| match &promise.to {
+            To::Client(_) => None,
+            To::Entry { entry, .. } => Some(entry.id.number),
+        };
+        self.promises.iter().filter_map(number).collect()
+    }
+
     /// Whether all journal entries are among those that are `done` with on a way.
     #[must_use]
     pub fn is_done_on(&self, way: &Way, done: &[Arc<str>]) -> bool {

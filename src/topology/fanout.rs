@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chain::Entrance;
 use super::driver::DriverInlet;
+use super::durable::Durable;
 use crate::component::{Ack, Outcome, Way};
 use crate::data::Batch;
 use crate::telemetry::{Live, PipelineLedger};
@@ -14,6 +15,8 @@ pub(super) struct FanOut {
     account: Arc<PipelineLedger>,
     exporters: Arc<[(Way, DriverInlet)]>,
     connectors: Arc<[Entrance]>,
+    /// Where entries of the journal stay in order.
+    order: Option<Arc<Durable>>,
 }
 
 impl FanOut {
@@ -21,8 +24,9 @@ impl FanOut {
         account: Arc<PipelineLedger>,
         exporters: Vec<(Way, DriverInlet)>,
         connectors: Vec<Entrance>,
+        order: Option<Arc<Durable>>,
     ) -> Self {
-        Self { account, exporters: exporters.into(), connectors: connectors.into() }
+        Self { account, exporters: exporters.into(), connectors: connectors.into(), order }
     }
 
     /// Passes a batch on; its records leave the pipeline's account. What runs again goes only to
@@ -39,7 +43,15 @@ impl FanOut {
         for (way, exporter) in &*self.exporters {
             if !ack.is_done_on(way, &batch.context().done) {
                 let (share, parts) = ack.share_on(way, Live::none());
-                exporter.enqueue(batch.clone().with_parts(parts), share);
+                let batch = batch.clone().with_parts(parts);
+                match &self.order {
+                    Some(durable) => {
+                        durable.in_order(way, share, |share| exporter.enqueue(batch, share));
+                    }
+                    None => {
+                        exporter.enqueue(batch, share);
+                    }
+                }
             }
         }
         match self.connectors.split_last() {

@@ -189,6 +189,7 @@ impl Engine {
         let entrances = Wiring {
             plan,
             answers_early,
+            durable: self.durable.as_ref(),
             host: &self.host,
             drivers: &self.drivers,
             workers: &mut self.workers,
@@ -350,6 +351,7 @@ impl Entrances {
 struct Wiring<'a> {
     plan: &'a Plan,
     answers_early: bool,
+    durable: Option<&'a Arc<Durable>>,
     host: &'a Host,
     drivers: &'a BTreeMap<(ComponentId, Signal), Driver>,
     workers: &'a mut Workers,
@@ -412,7 +414,9 @@ impl Wiring<'_> {
                 }
             }
         }
-        let mut exit = Exit::FanOut(FanOut::new(Arc::clone(&account), exporters, connectors));
+        let order = self.durable.filter(|_| signal == Signal::Metrics).cloned();
+        let fan_out = FanOut::new(Arc::clone(&account), exporters, connectors, order);
+        let mut exit = Exit::FanOut(fan_out);
         let context = self.stage_context(Arc::clone(&account));
         let segments = self.pipelines.remove(&pipeline.id).unwrap_or_default();
         let mut first = None;

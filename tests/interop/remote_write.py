@@ -115,10 +115,14 @@ class RemoteWriteServer:
                     self.close_connection = True
                     return
                 status, text = answer
-                self.send_response(status)
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
+                try:
+                    self.send_response(status)
+                    self.send_header("content-length", str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text.encode())
+                except BrokenPipeError:
+                    # The client did not wait that long.
+                    self.close_connection = True
 
             def log_message(self, *_arguments):
                 pass

@@ -52,6 +52,17 @@ def mount(folder, size):
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
+def fill(folder):
+    """Fills a small file system to the last byte, and returns the file that does so."""
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return ballast
+
+
 class SmallDisk(Case):
     """A file system of 8 MiB that something else has filled: one sink fails, and catches up when there is room."""
 
@@ -63,22 +74,12 @@ class SmallDisk(Case):
         self.addCleanup(subprocess.run, ["umount", str(self.small)], check=True)
         self.other = pathlib.Path(self.folder) / "other"
 
-    def fill(self):
-        """Fills the small file system to the last byte, and returns the file that does so."""
-        ballast = self.small / "ballast"
-        with open(ballast, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-            except OSError:
-                return ballast
-
     def check(self, archive, index, trouble):
         env = {"ARCHIVE": str(archive), "INDEX": str(index)}
         agent = self.agent(SINKS, env=env)
         load(agent, protocol="http", records=1000, seed=1)
         wait_until(lambda: agent.ledger()["exporters"][f"{trouble} logs"]["delivered"] == 1000, "all is delivered")
-        ballast = self.fill()
+        ballast = fill(self.small)
         load(agent, protocol="http", records=2000, seed=2)
         healthy = {"parquet": "logindex", "logindex": "parquet"}[trouble]
         wait_until(lambda: agent.ledger()["exporters"][f"{healthy} logs"]["delivered"] == 3000, "the other sink goes on")

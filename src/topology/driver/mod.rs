@@ -131,8 +131,8 @@ impl DriverInlet {
         self.shared.queue.close();
     }
 
-    /// Queues a batch; its records are counted here from now on.
-    pub(super) fn enqueue(&self, batch: Batch, client: Ack) {
+    /// Queues a batch, and says whether there was room; its records are counted here from now on.
+    pub(super) fn enqueue(&self, batch: Batch, client: Ack) -> bool {
         let shared = &self.shared;
         let num_records = batch.num_records();
         shared.account.received().add(num_records as u64);
@@ -140,10 +140,14 @@ impl DriverInlet {
         let ack = if shared.answers_early { Ack::detached(live) } else { client.share(live) };
         // The client's own share holds the answer back until the batch is in the queue.
         match shared.queue.push(Item { batch, ack }) {
-            Ok(()) => client.answer(Outcome::Delivered),
+            Ok(()) => {
+                client.answer(Outcome::Delivered);
+                return true;
+            }
             Err(PushError::Full(item)) => shared.refuse(item, client, "queue_full", QUEUE_FULL),
             Err(PushError::Closed(item)) => shared.refuse(item, client, "shutdown", STOPPING),
         }
+        false
     }
 }
 

@@ -25,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Entries of a route that run again at a time, at most.
 const MAX_RUNNING: usize = 64;
 
+/// Why an entry that waits behind others is not taken.
+pub(super) const BEHIND: &str = "older entries wait for this destination";
+
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -49,8 +52,8 @@ struct State {
     recovered: VecDeque<u64>,
     /// Whether all of those are on their way.
     has_recovered: bool,
-    /// Routes that wait behind others, by entries that are on their way elsewhere.
-    deferred: BTreeMap<u64, Vec<Arc<str>>>,
+    /// By route, entries that it did not take, and behind which others wait.
+    behind: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// By route; the empty one for what did not get as far as that.
     lanes: BTreeMap<Arc<str>, Lane>,
     /// The lanes of those that run again.
@@ -93,6 +96,16 @@ impl Lane {
     }
 }
 
+impl State {
+    /// Nobody waits behind an entry any more.
+    fn let_go(&mut self, number: u64) {
+        self.behind.retain(|_, behind| {
+            behind.remove(&number);
+            !behind.is_empty()
+        });
+    }
+}
+
 impl Again {
     /// These run as soon as there is memory for them.
     pub(super) fn recover(&self, numbers: Vec<u64>) {
@@ -110,29 +123,40 @@ impl Again {
         true
     }
 
-    /// The routes out of `pipelines` for which a new entry must run later, since older ones wait
-    /// for them; it will.
-    pub(super) fn defer_routes(&self, number: u64, pipelines: &[Arc<str>]) -> Vec<Arc<str>> {
+    /// Whether entries may go on a route: not before older ones that it did not take. Those that
+    /// may not count as not taken, too.
+    pub(super) fn may_go(&self, route: &Arc<str>, numbers: &[u64]) -> bool {
         let mut state = self.state();
-        let is_out_of = |route: &&Arc<str>| {
-            let first = route.split_once(" > ").map_or("", |(pipeline, _)| pipeline);
-            pipelines.iter().any(|pipeline| **pipeline == *first)
-        };
-        let routes: Vec<_> = state.lanes.keys().filter(is_out_of).cloned().collect();
-        if !routes.is_empty() {
-            state.deferred.insert(number, routes.clone());
+        let Some(behind) = state.behind.get_mut(route) else { return true };
+        let newest = numbers.iter().copied().max().unwrap_or_default();
+        let may_go = behind.range(..newest).all(|older| numbers.contains(older));
+        if !may_go {
+            behind.extend(numbers);
         }
-        routes
+        may_go
+    }
+
+    /// A route took these entries, or did not.
+    pub(super) fn went(&self, route: &Arc<str>, numbers: &[u64], is_taken: bool) {
+        let mut state = self.state();
+        if !is_taken {
+            state.behind.entry(Arc::clone(route)).or_default().extend(numbers);
+        } else if let Some(behind) = state.behind.get_mut(route) {
+            behind.retain(|number| !numbers.contains(number));
+            if behind.is_empty() {
+                state.behind.remove(route);
+            }
+        }
     }
 
     /// An entry is on its way nowhere any more; whether it is done with.
-    pub(super) fn finished(&self, number: u64, mut outstanding: Outstanding, now: Instant) -> bool {
+    pub(super) fn finished(&self, number: u64, outstanding: &Outstanding, now: Instant) -> bool {
         let mut state = self.state();
         let ran_in = state.running.remove(&number);
-        let deferred = state.deferred.remove(&number).unwrap_or_default();
-        let is_deferred = outstanding.is_empty() && !deferred.is_empty();
-        outstanding.routes.extend(deferred);
         let is_done = outstanding.is_empty();
+        if is_done {
+            state.let_go(number);
+        }
         if ran_in.is_none() && is_done {
             return true;
         }
@@ -153,7 +177,8 @@ impl Again {
         }
         if let Some(route) = failed {
             let lane = state.lanes.entry(route).or_insert_with(|| Lane::new(now));
-            if !is_deferred {
+            // Who only waits behind others says nothing of the destination.
+            if outstanding.reason.as_deref() != Some(BEHIND) {
                 lane.fail(now);
             }
             lane.waiting.insert(number);
@@ -171,6 +196,7 @@ impl Again {
         {
             lane.num_running -= 1;
         }
+        state.let_go(number);
     }
 
     /// What is to be done next.
@@ -231,27 +257,27 @@ mod tests {
         let (again, now) = (Again::default(), Instant::now());
         again.recover(vec![3, 5]);
         assert_eq!([again.next(now), again.next(now)], [Next::Run(3), Next::Run(5)]);
-        again.finished(3, done(), now);
+        again.finished(3, &done(), now);
         assert_eq!(again.next(now), Next::Idle);
     }
 
     #[test]
     fn route_that_fails_is_tried_with_one_entry_after_ever_longer_pauses() {
         let (again, mut now) = (Again::default(), Instant::now());
-        (1..=9).for_each(|number| assert!(!again.finished(number, failing("a"), now)));
+        (1..=9).for_each(|number| assert!(!again.finished(number, &failing("a"), now)));
         for pause in [1, 2, 4] {
             let due = now + Duration::from_secs(pause);
             assert_eq!(again.next(now), Next::At(due));
             now = due;
             assert_eq!([again.next(now), again.next(now)], [Next::Run(1), Next::Idle]);
-            again.finished(1, failing("a"), now);
+            again.finished(1, &failing("a"), now);
         }
         now += Duration::from_secs(8);
         assert_eq!(again.next(now), Next::Run(1));
-        again.finished(1, done(), now);
+        again.finished(1, &done(), now);
         let running = [again.next(now), again.next(now), again.next(now)];
         assert_eq!(running, [Next::Run(2), Next::Run(3), Next::Idle]);
-        again.finished(2, done(), now);
+        again.finished(2, &done(), now);
         let running = [again.next(now), again.next(now), again.next(now), again.next(now)];
         assert_eq!(running, [Next::Run(4), Next::Run(5), Next::Run(6), Next::Idle]);
     }
@@ -259,22 +285,22 @@ mod tests {
     #[test]
     fn route_that_fails_holds_back_no_other() {
         let (again, now) = (Again::default(), Instant::now());
-        again.finished(1, failing("a"), now);
+        again.finished(1, &failing("a"), now);
         let later = now + Duration::from_secs(1);
         assert_eq!(again.next(later), Next::Run(1));
-        again.finished(1, failing("a"), later);
-        again.finished(2, failing("b"), now);
+        again.finished(1, &failing("a"), later);
+        again.finished(2, &failing("b"), now);
         assert_eq!(again.next(later), Next::Run(2));
     }
 
     #[test]
     fn entry_that_moves_on_to_another_route_opens_the_first() {
         let (again, now) = (Again::default(), Instant::now());
-        again.finished(1, failing("a"), now);
-        again.finished(2, failing("a"), now);
+        again.finished(1, &failing("a"), now);
+        again.finished(2, &failing("a"), now);
         let later = now + Duration::from_secs(1);
         assert_eq!(again.next(later), Next::Run(1));
-        again.finished(1, failing("b"), later);
+        again.finished(1, &failing("b"), later);
         assert_eq!(again.next(later), Next::Run(2));
         assert_eq!(again.next(later), Next::At(later + FIRST_PAUSE));
     }
@@ -292,24 +318,37 @@ mod tests {
     }
 
     #[test]
-    fn what_must_stay_in_order_runs_behind_what_waits_for_a_route() {
+    fn what_must_stay_in_order_does_not_go_before_what_was_not_taken() {
         let (again, now) = (Again::default(), Instant::now());
-        let pipelines = ["m".into()];
-        assert!(again.defer_routes(1, &pipelines).is_empty());
-        assert!(!again.finished(1, failing("m > a"), now));
-        assert!(!again.finished(2, failing("l > a"), now));
-        assert_eq!(again.defer_routes(3, &pipelines), ["m > a".into()]);
-        assert!(!again.finished(3, done(), now), "a route is left");
+        let route: Arc<str> = "m > a".into();
+        assert!(again.may_go(&route, &[1]));
+        again.went(&route, &[1], false);
+        assert!(!again.may_go(&route, &[2, 3]));
+        assert!(again.may_go(&"m > b".into(), &[2]));
+        let behind = Outstanding { reason: Some(BEHIND.into()), ..failing("m > a") };
+        for (number, outstanding) in [(1, &failing("m > a")), (2, &behind), (3, &behind)] {
+            assert!(!again.finished(number, outstanding, now));
+        }
+        // Those that wait behind others make no pause longer.
         let later = now + FIRST_PAUSE;
-        let mut running = [again.next(later), again.next(later), again.next(later)];
-        running.sort_by_key(|next| match next {
-            Next::Run(number) => *number,
-            _ => u64::MAX,
-        });
-        assert_eq!(running, [Next::Run(1), Next::Run(2), Next::Idle]);
-        assert!(again.finished(1, done(), later));
-        assert_eq!(again.next(later), Next::Run(3));
-        assert!(again.finished(3, done(), later));
-        assert!(again.defer_routes(4, &pipelines).is_empty());
+        assert_eq!([again.next(later), again.next(later)], [Next::Run(1), Next::Idle]);
+        assert!(again.may_go(&route, &[1]));
+        again.went(&route, &[1], true);
+        assert!(!again.may_go(&route, &[3]));
+        assert!(again.may_go(&route, &[2, 3]));
+        again.went(&route, &[2, 3], true);
+        assert!(again.may_go(&route, &[4]));
+    }
+
+    #[test]
+    fn nobody_waits_behind_what_is_done_with_or_cannot_run() {
+        let (again, now) = (Again::default(), Instant::now());
+        let route: Arc<str> = "m > a".into();
+        again.went(&route, &[1, 2], false);
+        assert!(again.finished(1, &done(), now));
+        assert!(!again.may_go(&route, &[3]));
+        again.forget(2);
+        again.forget(3);
+        assert!(again.may_go(&route, &[4]));
     }
 }

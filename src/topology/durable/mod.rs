@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use self::again::{Again, Next};
+use self::again::{Again, BEHIND, Next};
 use super::chain::Entrance;
 use super::intake::Pipelines;
 use crate::component::{
-    Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry, Outcome,
-    Outstanding, Stored,
+    Ack, Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry,
+    Outcome, Outstanding, Stored, Way,
 };
-use crate::data::{Batch, Context, EntryId, Signal};
+use crate::data::{Batch, EntryId, Signal};
 use crate::telemetry::{Counter, Live, Metrics};
 
 /// The account of entries that run again.
@@ -94,23 +94,11 @@ impl Durable {
         Answer::DELIVERED
     }
 
-    /// Sends a new entry on its way. Metrics wait behind those that came before.
+    /// Sends a new entry on its way. Metrics wait behind those that were found at the start.
     async fn pass_new(self: &Arc<Self>, number: u64, batch: Batch, entrances: &[Entrance]) {
-        if batch.signal() != Signal::Metrics {
-            return self.pass(number, batch, entrances).await;
+        if batch.signal() != Signal::Metrics || !self.again.defer(number) {
+            self.pass(number, batch, entrances).await;
         }
-        if self.again.defer(number) {
-            return;
-        }
-        let pipelines: Vec<_> = entrances.iter().map(|to| Arc::clone(to.name())).collect();
-        let later = self.again.defer_routes(number, &pipelines);
-        let batch = if later.is_empty() {
-            batch
-        } else {
-            let context = Context { done: later.into(), ..(**batch.context()).clone() };
-            batch.with_context(Arc::new(context))
-        };
-        self.pass(number, batch, entrances).await;
     }
 
     /// Sends an entry on its way; waits while the workers have enough to do.
@@ -218,6 +206,18 @@ impl Durable {
         self.pass(number, batch, &entrances).await;
     }
 
+    /// Hands a batch to an exporter by `enqueue`, which says whether it was taken; not before older
+    /// entries that it did not take.
+    pub(super) fn in_order(&self, way: &Way, share: Ack, enqueue: impl FnOnce(Ack) -> bool) {
+        let numbers = share.entries();
+        if self.again.may_go(&way.route, &numbers) {
+            let is_taken = enqueue(share);
+            self.again.went(&way.route, &numbers, is_taken);
+        } else {
+            share.answer_with(&Answer::new(Outcome::Retry, BEHIND));
+        }
+    }
+
     /// Runs nothing again any more, and waits for requests that are being stored.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
@@ -232,7 +232,7 @@ impl EntryWatch for Durable {
     }
 
     fn finished(&self, number: u64, outstanding: Outstanding) {
-        if self.again.finished(number, outstanding, Instant::now()) {
+        if self.again.finished(number, &outstanding, Instant::now()) {
             self.journal.close(number);
         }
     }
