@@ -33,19 +33,14 @@ impl<'a> Attributes<'a> {
         Self::new(message, number)
     }
 
-    /// Where in the message the last attribute called `key` stands, with its tag.
-    #[must_use]
+    /// Where in the message attributes called `key` stand, with their tags; lookups answer the last.
     #[inline]
-    pub fn range_of_last(&self, key: &str) -> Option<Range<usize>> {
+    pub fn ranges_of(&self, key: &str) -> impl Iterator<Item = Range<usize>> {
         let wanted = u64::from(self.number) << 3 | 2;
         let mut search = Search::new(self.message);
-        let mut found = None;
-        while let Some(hit) = search.hit(|tag| tag == wanted) {
-            if value_if_named(hit.payload, key.as_bytes()).is_some() {
-                found = Some(hit.start..hit.end);
-            }
-        }
-        found
+        std::iter::from_fn(move || search.hit(|tag| tag == wanted))
+            .filter(move |hit| value_if_named(hit.payload, key.as_bytes()).is_some())
+            .map(|hit| hit.start..hit.end)
     }
 
     /// No attributes.

@@ -1,5 +1,9 @@
 //! A message that statements read and write: its bytes, copied when it is written first.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use crate::data::Attributes;
 use crate::data::wire::{Fields, Writer};
 
@@ -60,7 +64,7 @@ impl<'a> Slot<'a> {
         self.is_edited = false;
     }
 
-    /// Puts `field`, an encoded field called `number`, in the place of all fields of that number.
+    /// Puts `field`, an encoded field called `number`, in the place of the field of that number.
     pub fn set_field(&mut self, number: u32, field: &[u8]) {
         let found = Fields::new(self.bytes()).first(number);
         match found.map(|found| found.start..found.end) {
@@ -87,7 +91,7 @@ impl<'a> Slot<'a> {
     pub fn set_attribute(&mut self, number: u32, key: &str, value: &[u8], scratch: &mut Writer) {
         scratch.clear();
         crate::data::write_encoded(number, key, value, scratch);
-        match Attributes::of_message(self.bytes(), number).range_of_last(key) {
+        match Attributes::of_message(self.bytes(), number).ranges_of(key).last() {
             Some(range) => self.replace(range.start, range.end, scratch.as_slice()),
             None => self.append(scratch.as_slice()),
         }
@@ -95,12 +99,12 @@ impl<'a> Slot<'a> {
 
     /// Takes out an attribute, as often as it is there; returns whether it was.
     pub fn remove_attribute(&mut self, number: u32, key: &str) -> bool {
-        let mut is_removed = false;
-        while let Some(range) = Attributes::of_message(self.bytes(), number).range_of_last(key) {
+        let ranges: SmallVec<[Range<usize>; 2]> =
+            Attributes::of_message(self.bytes(), number).ranges_of(key).collect();
+        for range in ranges.iter().rev() {
             self.replace(range.start, range.end, &[]);
-            is_removed = true;
         }
-        is_removed
+        !ranges.is_empty()
     }
 
     fn append(&mut self, new: &[u8]) {
@@ -115,8 +119,8 @@ impl<'a> Slot<'a> {
         if new.len() > old_len {
             buffer.resize(old_end + new.len() - old_len, 0);
         }
-        buffer.copy_within(end..old_end, start + new.len());
-        if new.len() < old_len {
+        if new.len() != old_len {
+            buffer.copy_within(end..old_end, start + new.len());
             buffer.truncate(old_end + new.len() - old_len);
         }
         if let Some(place) = buffer.get_mut(start..start + new.len()) {

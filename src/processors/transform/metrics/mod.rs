@@ -6,6 +6,7 @@ mod aggregate;
 mod convert;
 mod extract;
 mod histogram;
+mod percentile;
 
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -19,6 +20,7 @@ pub(super) const FUNCTIONS: Functions = Functions::with(&[
     convert::FUNCTIONS,
     extract::FUNCTIONS,
     histogram::FUNCTIONS,
+    percentile::FUNCTIONS,
 ]);
 
 /// How many metrics may be made of one.
