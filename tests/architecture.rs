@@ -41,9 +41,12 @@ const LAYERS: [&[&str]; 7] = [
 const COMPONENTS: [&str; 5] = ["connectors", "exporters", "extensions", "processors", "receivers"];
 
 /// Dependencies that serve one module.
-const DEPENDENCIES: [(&str, &str); 6] = [
+const DEPENDENCIES: [(&str, &str); 9] = [
     ("arrow", "storage"),
     ("bcrypt", "extensions::basicauth"),
+    ("encoding_rs", "ottl"),
+    ("jiff", "ottl"),
+    ("md5", "ottl"),
     ("object_store", "storage"),
     ("parquet", "storage"),
     ("saphyr_parser", "config"),

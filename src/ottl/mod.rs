@@ -10,6 +10,7 @@ mod check;
 mod context;
 mod error;
 mod functions;
+pub mod go;
 mod lexer;
 mod node;
 mod parser;
