@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use super::ast::CompareOp;
 use super::error::EvalError;
+use super::go::layout;
 use crate::data::wire::{Fields, Writer};
 use crate::data::{
     Array, Attributes, SpanId, TraceId, Value as AnyValue, push_hex, write_attribute,
@@ -292,11 +293,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The value as text; nothing for nil.
+    /// The value as text; nothing for nil. Times are JSON, lengths of time nanoseconds.
     ///
     /// # Errors
     ///
-    /// Fails for times, durations and messages, which functions turn into text.
+    /// Fails for messages, which functions turn into text.
     pub fn into_text(self) -> Result<Option<Cow<'a, str>>, EvalError> {
         Ok(Some(match self {
             Self::Nil => return Ok(None),
@@ -315,7 +316,13 @@ impl<'a> Value<'a> {
                 AnyValue::read(encoded.as_slice()).push_json(&mut text);
                 Cow::Owned(text)
             }
-            Self::Time(_) | Self::Duration(_) | Self::Messages(_) => {
+            Self::Duration(nanos) => Cow::Owned(nanos.to_string()),
+            Self::Time(time) => {
+                let layout = "\"2006-01-02T15:04:05.999999999Z07:00\"";
+                let text = layout::format(time.unix_nanos, time.offset_seconds, layout);
+                Cow::Owned(text.map_err(|refusal| EvalError::new(refusal.0))?)
+            }
+            Self::Messages(_) => {
                 return Err(EvalError::new(format!("{} is no text", self.kind())));
             }
         }))

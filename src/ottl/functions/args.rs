@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Function, Kind, Prepare, Prepared};
 use crate::ottl::error::EvalError;
+use crate::ottl::go::number;
 use crate::ottl::node::{Argument, Node, PathNode};
 use crate::ottl::scene::Scene;
 use crate::ottl::value::{List, Map, Moment, Value};
@@ -300,7 +301,7 @@ fn double_like(value: &Value<'_>) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "what a double can hold of it")]
         Value::Int(number) => Some(*number as f64),
         Value::Double(number) => Some(*number),
-        Value::Str(text) => text.parse().ok(),
+        Value::Str(text) => number::parse_float(text),
         Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
         _ => None,
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Args, Function, Kind, needed, pure};
+use super::{Answer, Args, Function, Kind, needed, pure};
 use crate::data::{SpanId, TraceId, parse_hex};
 use crate::ottl::error::EvalError;
 use crate::ottl::value::Value;
@@ -15,8 +15,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     pure("TraceID", &[needed("bytes", Kind::Any)], trace_id),
     pure("SpanID", &[needed("bytes", Kind::Any)], span_id),
 ];
-
-type Answer<'s> = Result<Value<'s>, EvalError>;
 
 fn same(mut args: Args<'_>) -> Answer<'_> {
     Ok(args.take(0))

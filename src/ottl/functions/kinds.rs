@@ -1,9 +1,8 @@
 //! Converters that tell what a value is.
 
-use super::{Args, Function, Kind, impure, needed, pure, regex};
+use super::{Answer, Args, Function, Kind, impure, needed, pure, regex};
 use crate::data::Span;
 use crate::ottl::context::Context;
-use crate::ottl::error::EvalError;
 use crate::ottl::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -21,8 +20,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     impure("IsRootSpan", &[], is_root_span),
 ];
-
-type Answer<'s> = Result<Value<'s>, EvalError>;
 
 fn is_bool(mut args: Args<'_>) -> Answer<'_> {
     Ok(Value::Bool(matches!(args.take(0), Value::Bool(_))))
@@ -58,7 +55,10 @@ fn is_empty(mut args: Args<'_>) -> Answer<'_> {
         Value::Messages(messages) => messages.is_empty(),
         Value::TraceId(id) => id.is_zero(),
         Value::SpanId(id) => id.is_zero(),
-        _ => false,
+        Value::Bool(flag) => !flag,
+        Value::Int(number) | Value::Duration(number) => number == 0,
+        Value::Double(number) => number == 0.0,
+        Value::Time(_) => false,
     }))
 }
 

@@ -6,7 +6,14 @@
 mod args;
 mod convert;
 mod edit;
+mod encode;
 mod kinds;
+mod lists;
+mod parse;
+mod texts;
+mod times;
+mod trees;
+mod xml;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,6 +22,7 @@ pub use args::{Args, EditArgs};
 pub(super) use args::{coerce, prepare};
 
 use super::error::EvalError;
+use super::go::re2;
 use super::scene::Scene;
 use super::value::Value;
 
@@ -53,6 +61,8 @@ impl std::fmt::Debug for Body {
     }
 }
 
+/// What a converter makes.
+type Answer<'s> = Result<Value<'s>, EvalError>;
 /// A converter.
 pub type Convert = for<'s> fn(Args<'s>) -> Result<Value<'s>, EvalError>;
 /// An editor.
@@ -181,92 +191,21 @@ const LISTS: &[&[Function]] = &[
     edit::REPLACE,
     kinds::FUNCTIONS,
     convert::FUNCTIONS,
+    texts::FUNCTIONS,
+    encode::FUNCTIONS,
+    parse::FUNCTIONS,
+    xml::FUNCTIONS,
+    times::FUNCTIONS,
+    lists::FUNCTIONS,
 ];
 
 /// Functions of the language that are not there, and why.
 pub const MISSING: &[(&str, &str)] = &[
-    ("replace_all_matches", "not there yet"),
-    ("replace_match", "not there yet"),
-    ("IsInCIDR", "not there yet"),
-    ("IsValidLuhn", "not there yet"),
-    ("Hex", "not there yet"),
-    ("ParseInt", "not there yet"),
     ("ProfileID", "profiles are not supported"),
-    ("Concat", "not there yet"),
-    ("ConvertCase", "not there yet"),
-    ("Format", "not there yet"),
-    ("HasPrefix", "not there yet"),
-    ("HasSuffix", "not there yet"),
-    ("Index", "not there yet"),
-    ("Len", "not there yet"),
-    ("Split", "not there yet"),
-    ("Substring", "not there yet"),
-    ("ToCamelCase", "not there yet"),
-    ("ToLowerCase", "not there yet"),
-    ("ToSnakeCase", "not there yet"),
-    ("ToUpperCase", "not there yet"),
-    ("Trim", "not there yet"),
-    ("TrimPrefix", "not there yet"),
-    ("TrimSuffix", "not there yet"),
-    ("ToKeyValueString", "not there yet"),
-    ("Base64Decode", "not there yet"),
-    ("Base64Encode", "not there yet"),
-    ("Decode", "not there yet"),
-    ("FNV", "not there yet"),
-    ("MD5", "not there yet"),
-    ("Murmur3Hash", "not there yet"),
-    ("Murmur3Hash128", "not there yet"),
-    ("SHA1", "not there yet"),
-    ("SHA256", "not there yet"),
-    ("SHA512", "not there yet"),
-    ("XXH3", "not there yet"),
-    ("XXH128", "not there yet"),
-    ("CommunityID", "not there yet"),
-    ("ExtractPatterns", "not there yet"),
-    ("ExtractGrokPatterns", "not there yet"),
-    ("ParseCSV", "not there yet"),
-    ("ParseJSON", "not there yet"),
-    ("ParseKeyValue", "not there yet"),
-    ("ParseSeverity", "not there yet"),
-    ("ParseSimplifiedXML", "not there yet"),
-    ("ParseXML", "not there yet"),
-    ("URL", "not there yet"),
-    ("UserAgent", "not there yet"),
-    ("ConvertAttributesToElementsXML", "not there yet"),
-    ("ConvertTextToElementsXML", "not there yet"),
-    ("GetXML", "not there yet"),
-    ("InsertXML", "not there yet"),
-    ("RemoveXML", "not there yet"),
-    ("Now", "not there yet"),
-    ("Time", "not there yet"),
-    ("FormatTime", "not there yet"),
-    ("TruncateTime", "not there yet"),
-    ("Unix", "not there yet"),
-    ("UnixNano", "not there yet"),
-    ("UnixMicro", "not there yet"),
-    ("UnixMilli", "not there yet"),
-    ("UnixSeconds", "not there yet"),
-    ("Duration", "not there yet"),
-    ("Nanosecond", "not there yet"),
-    ("Nanoseconds", "not there yet"),
-    ("Microseconds", "not there yet"),
-    ("Milliseconds", "not there yet"),
-    ("Second", "not there yet"),
-    ("Seconds", "not there yet"),
-    ("Minute", "not there yet"),
-    ("Minutes", "not there yet"),
-    ("Hour", "not there yet"),
-    ("Hours", "not there yet"),
-    ("Day", "not there yet"),
-    ("Weekday", "not there yet"),
-    ("Month", "not there yet"),
-    ("Year", "not there yet"),
-    ("Coalesce", "not there yet"),
-    ("ContainsValue", "not there yet"),
-    ("Keys", "not there yet"),
-    ("Values", "not there yet"),
-    ("SliceToMap", "not there yet"),
-    ("Sort", "not there yet"),
+    (
+        "UserAgent",
+        "its thousands of rules are not in the program: write `ExtractPatterns` with those you need",
+    ),
     ("All", "lambdas are not supported"),
     ("Any", "lambdas are not supported"),
     ("Filter", "lambdas are not supported"),
@@ -275,9 +214,6 @@ pub const MISSING: &[(&str, &str)] = &[
     ("MapKeys", "lambdas are not supported"),
     ("Reduce", "lambdas are not supported"),
     ("When", "lambdas are not supported"),
-    ("Log", "not there yet"),
-    ("UUID", "not there yet"),
-    ("UUIDv7", "not there yet"),
 ];
 
 /// The functions that statements can call.
@@ -305,19 +241,14 @@ impl Functions {
     }
 }
 
-/// A regular expression for a parameter.
+/// A regular expression for a parameter, as Go has them.
 ///
 /// # Errors
 ///
 /// Fails where it does not compile, with what is wrong with it.
 pub fn regex(text: &str) -> Result<Prepared, String> {
-    match regex::Regex::new(text) {
+    match re2::try_compile(text) {
         Ok(regex) => Ok(Arc::new(regex)),
-        Err(error) => {
-            // The last line of the library's message says what is wrong, those before draw it.
-            let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Err(format!("not a regular expression: {reason}"))
-        }
+        Err(reason) => Err(format!("not a regular expression: {reason}")),
     }
 }

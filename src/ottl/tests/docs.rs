@@ -24,7 +24,8 @@ Now Time FormatTime TruncateTime Unix UnixNano UnixMicro UnixMilli UnixSeconds D
 Milliseconds Second Seconds Minute Minutes Hour Hours Day Weekday Month Year
 Coalesce ContainsValue Keys Values SliceToMap Sort
 All Any Filter Find MapEach MapKeys Reduce When
-Log UUID UUIDv7";
+Log UUID UUIDv7
+ParseCEF ParseCLF ParseELF ParseLEEF";
 
 /// The page up to the tables.
 const MARK: &str = "<!-- made by a test of what there is -->\n";

@@ -1,5 +1,6 @@
 //! Statements and conditions on records, from text to bytes.
 
+mod collector;
 mod conditions;
 mod docs;
 mod editors;
