@@ -60,6 +60,16 @@ impl Default for DoorLimits {
 }
 
 impl DoorLimits {
+    /// For what was checked at the door before: whatever the limits were then, it is within them.
+    pub const NONE: Self = Self {
+        max_nesting: usize::MAX,
+        max_record_bytes: usize::MAX,
+        max_resource_bytes: usize::MAX,
+        max_attributes: usize::MAX,
+        max_records: usize::MAX,
+        invalid_utf8: InvalidUtf8::Replace,
+    };
+
     pub(super) fn nesting(&self) -> usize {
         self.max_nesting.min(MAX_NESTING)
     }

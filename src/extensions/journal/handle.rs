@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::origin::Origin;
 use super::writer::{Command, Mark, Pace, Shared, Writer};
 use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Stored};
-use crate::data::{Batch, DoorLimits, InvalidUtf8, PartRun, Time};
+use crate::data::{Batch, DoorLimits, PartRun, Time};
 use crate::storage::disk::{Disk as _, LocalDisk};
 use crate::storage::journal::{
     AppendError, Appended, Entry, Lock, Log, NewEntry, OpenError, Settings,
@@ -30,16 +30,6 @@ const WAIT_WHILE_FILLING: Duration = Duration::from_secs(10);
 
 /// What clients are told to wait when a request cannot be stored.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// What was checked at the door is within whatever limits there were then.
-const NO_LIMITS: DoorLimits = DoorLimits {
-    max_nesting: usize::MAX,
-    max_record_bytes: usize::MAX,
-    max_resource_bytes: usize::MAX,
-    max_attributes: usize::MAX,
-    max_records: usize::MAX,
-    invalid_utf8: InvalidUtf8::Replace,
-};
 
 /// A journal that is open or will be.
 pub(super) struct Handle {
@@ -185,7 +175,7 @@ impl Journal for Handle {
         let origin: Origin = serde_json::from_slice(&origin)?;
         let receiver = origin.receiver.as_str().into();
         let context = Arc::new(origin.context(arrived, done));
-        let admitted = Batch::try_new(signal, body, context, &NO_LIMITS)?;
+        let admitted = Batch::try_new(signal, body, context, &DoorLimits::NONE)?;
         Ok(JournalEntry { receiver, batch: admitted.batch })
     }
 

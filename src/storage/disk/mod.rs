@@ -5,6 +5,7 @@
 //! may.
 
 mod local;
+mod read_only;
 #[cfg(test)]
 pub(crate) mod simulated;
 
@@ -13,6 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub use local::LocalDisk;
+pub use read_only::ReadOnlyDisk;
 
 /// Folders and files.
 pub trait Disk: Debug + Send + Sync {

@@ -1,7 +1,7 @@
 //! One process per folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use super::error::OpenError;
@@ -30,15 +30,8 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(OpenError::file("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let holder = file.read_to_string(&mut text).ok().and_then(|_| text.parse().ok());
-                return Err(OpenError::Locked { path: folder.to_owned(), holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(OpenError::file("lock", &path)(source)),
-        }
+        let locked = file.try_lock();
+        answer(locked, &mut file, folder)?;
         let write = |file: &mut File| {
             file.set_len(0)?;
             file.rewind()?;
@@ -46,6 +39,40 @@ impl Lock {
         };
         write(&mut file).map_err(OpenError::file("write", &path))?;
         Ok(Self { _file: file })
+    }
+
+    /// Looks whether a folder is free, and changes nothing; a folder without the file is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a process has it locked, or when that cannot be told.
+    pub fn check(folder: &Path) -> Result<(), OpenError> {
+        let path = folder.join(NAME);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(OpenError::file("open", &path))?,
+        };
+        let locked = file.try_lock_shared();
+        answer(locked, &mut file, folder)
+    }
+}
+
+/// What an attempt to lock the file of a folder came to.
+fn answer(
+    locked: Result<(), TryLockError>,
+    file: &mut File,
+    folder: &Path,
+) -> Result<(), OpenError> {
+    match locked {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.parse().ok());
+            Err(OpenError::Locked { path: folder.to_owned(), holder })
+        }
+        Err(TryLockError::Error(source)) => {
+            Err(OpenError::file("lock", &folder.join(NAME))(source))
+        }
     }
 }
 
@@ -62,7 +89,16 @@ mod tests {
             error.ends_with(&format!("in use by the process {}", std::process::id())),
             "{error}"
         );
+        assert_eq!(Lock::check(folder.path()).unwrap_err().to_string(), error);
         drop(lock);
+        Lock::check(folder.path()).unwrap();
         Lock::try_new(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn folder_without_the_file_is_free_and_has_none_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        Lock::check(folder.path()).unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -10,11 +10,10 @@ use bytes::Bytes;
 use twox_hash::XxHash3_128;
 
 use super::error::AppendError;
-use super::format::{
-    ENTRY_BYTES, EntryHead, FRAME_BYTES, FrameHead, FramePlace, Kind, Marks, frame_bytes,
-};
+use super::format::{ENTRY_BYTES, EntryHead, FramePlace, Kind, Marks, frame_bytes};
 use super::head::Head;
 use super::recent::Recent;
+use super::recover::read_entry;
 use super::runs::Runs;
 use crate::data::{Signal, Time};
 use crate::storage::disk::Disk;
@@ -287,17 +286,9 @@ impl Log {
     fn read_with_head(&self, number: u64) -> io::Result<(EntryHead, Bytes, &Place)> {
         let place = self.open.get(&number).ok_or(io::ErrorKind::NotFound)?;
         let file = self.disk.open(&self.path(place.segment))?;
-        let mut frame = [0; FRAME_BYTES];
-        file.read_at(&mut frame, place.offset)?;
-        let frame = FrameHead::decode(&frame).ok_or(io::ErrorKind::InvalidData)?;
-        let mut payload = vec![0; frame.payload_bytes];
-        file.read_at(&mut payload, place.offset + FRAME_BYTES as u64)?;
         let at = self.frame_place(place.segment, place.offset);
-        if frame.kind != Kind::Entry || !frame.is_of(at, &payload) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let (head, body_at) = EntryHead::decode(&payload).ok_or(io::ErrorKind::InvalidData)?;
-        Ok((head, Bytes::from(payload).slice(body_at..), place))
+        let (head, body) = read_entry(&*file, at)?;
+        Ok((head, body, place))
     }
 
     /// Puts an entry in the buffer.

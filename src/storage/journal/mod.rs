@@ -5,6 +5,7 @@
 //! are closed. What a crash leaves is read at [`Log::open`]: entries that are not closed are open
 //! again, a torn end is cut, what was damaged is set aside.
 
+mod at_rest;
 mod error;
 mod format;
 mod head;
@@ -17,6 +18,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+pub use at_rest::{AtRest, EntryAtRest, SegmentAtRest};
 pub use error::{AppendError, OpenError};
 pub use lock::Lock;
 pub use log::{Appended, Entry, Log, NewEntry, OnFull, Settings, Sync};

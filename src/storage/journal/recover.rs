@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{io, mem};
 
+use bytes::Bytes;
 use tracing::warn;
 
 use super::error::OpenError;
@@ -47,7 +48,7 @@ pub struct OpenEntry {
 }
 
 /// A frame that could be read.
-struct Frame {
+pub(super) struct Frame {
     offset: u64,
     end: u64,
     /// How many bytes of the segment were durable when it was written.
@@ -56,21 +57,47 @@ struct Frame {
 }
 
 enum Content {
-    Entry(EntryHead),
+    /// An entry, and how many bytes its body has.
+    Entry(EntryHead, usize),
     Marks(Marks),
 }
 
 /// What is found in the segments before it is put together: marks may be in any of them.
 #[derive(Default)]
-struct Findings {
-    /// By number: the segment, and where the frame is.
-    entries: BTreeMap<u64, (u64, u64, EntryHead)>,
+pub(super) struct Findings {
+    /// By number.
+    pub(super) entries: BTreeMap<u64, FoundEntry>,
     marks: Vec<Marks>,
     /// The first number that no entry has.
     next_entry: u64,
     /// Segments of which something could not be read.
     broken: Vec<u64>,
-    recovered: Recovered,
+    pub(super) recovered: Recovered,
+}
+
+/// An entry that could be read.
+pub(super) struct FoundEntry {
+    pub(super) segment: u64,
+    /// Of its frame.
+    pub(super) offset: u64,
+    pub(super) head: EntryHead,
+    pub(super) body_bytes: usize,
+}
+
+/// What is done with.
+pub(super) struct DoneWith {
+    /// Entries that are closed.
+    pub(super) closed: Runs,
+    /// By route, entries that are done with on it.
+    pub(super) routes: Vec<(Arc<str>, Runs)>,
+}
+
+impl DoneWith {
+    /// The routes on which an entry is done with.
+    pub(super) fn routes_of(&self, number: u64) -> Vec<Arc<str>> {
+        let done = self.routes.iter().filter(|(_, runs)| runs.contains(number));
+        done.map(|(route, _)| Arc::clone(route)).collect()
+    }
 }
 
 impl Log {
@@ -90,8 +117,7 @@ impl Log {
         let folder = settings.folder.clone();
         disk.create_folder(&folder).map_err(OpenError::file("make", &folder))?;
         let names = disk.list(&folder).map_err(OpenError::file("read", &folder))?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
-        numbers.sort_unstable();
+        let numbers = segments_among(&names);
         for name in names.iter().filter(|name| name.ends_with(TEMPORARY_EXTENSION)) {
             let path = folder.join(name);
             disk.remove(&path).map_err(OpenError::file("remove", &path))?;
@@ -122,7 +148,7 @@ impl Log {
         }
         let open = log.open.iter().map(|(number, place)| OpenEntry {
             number: *number,
-            arrived: findings.entries.get(number).map_or(now, |(_, _, head)| head.arrived),
+            arrived: findings.entries.get(number).map_or(now, |found| found.head.arrived),
             done: place.done.clone(),
         });
         findings.recovered.open = open.collect();
@@ -131,31 +157,21 @@ impl Log {
 
     /// Puts together what was found.
     fn take_findings(&mut self, findings: &Findings, now: Time) {
-        let mut closed = Runs::default();
-        let mut done: BTreeMap<&str, Runs> = BTreeMap::new();
-        for marks in &findings.marks {
-            marks.closed.iter().for_each(|(first, last)| closed.insert_run(*first, *last));
-            for (route, runs) in &marks.routes {
-                let done = done.entry(route).or_default();
-                runs.iter().for_each(|(first, last)| done.insert_run(*first, *last));
-            }
-        }
-        let done: Vec<(Arc<str>, Runs)> =
-            done.into_iter().map(|(route, runs)| (route.into(), runs)).collect();
+        let done_with = findings.done_with();
         let window = self.settings.dedup_window;
-        for (number, (segment_number, offset, head)) in &findings.entries {
+        for (number, found) in &findings.entries {
+            let FoundEntry { segment: segment_number, offset, head, .. } = found;
             let Some(segment) = self.segments.get_mut(segment_number) else { continue };
             segment.newest = segment.newest.max(head.arrived);
             if head.arrived.saturating_add(window) >= now && !window.is_zero() {
                 self.recent.insert(head.hash, *number, head.arrived);
             }
-            if closed.contains(*number) {
+            if done_with.closed.contains(*number) {
                 segment.closed.insert(*number);
                 continue;
             }
             segment.num_open += 1;
-            let done = done.iter().filter(|(_, runs)| runs.contains(*number));
-            let done = done.map(|(route, _)| Arc::clone(route)).collect();
+            let done = done_with.routes_of(*number);
             self.open.insert(*number, Place { segment: *segment_number, offset: *offset, done });
         }
         let entries = findings.entries.keys().next_back().copied();
@@ -198,7 +214,7 @@ impl Log {
 
 impl Findings {
     /// Takes what was found in a segment; how many bytes of it count.
-    fn take_segment(&mut self, number: u64, found: Found, is_last: bool) -> u64 {
+    pub(super) fn take_segment(&mut self, number: u64, found: Found, is_last: bool) -> u64 {
         let Found { frames, len, has_tail, header } = found;
         self.next_entry = self.next_entry.max(header.map_or(0, |header| header.next_entry));
         let durable = frames.iter().map(|frame| frame.durable).max().unwrap_or_default();
@@ -214,8 +230,10 @@ impl Findings {
             damaged += offset - end;
             end = frame_end;
             match content {
-                Content::Entry(head) => {
-                    self.entries.insert(head.number, (number, offset, head));
+                Content::Entry(head, body_bytes) => {
+                    let segment = number;
+                    let found = FoundEntry { segment, offset, head, body_bytes };
+                    self.entries.insert(found.head.number, found);
                 }
                 Content::Marks(marks) => self.marks.push(marks),
             }
@@ -231,21 +249,47 @@ impl Findings {
         }
         end
     }
+
+    /// Puts all marks together: what they say may be of an entry in any segment.
+    pub(super) fn done_with(&self) -> DoneWith {
+        let mut closed = Runs::default();
+        let mut routes: BTreeMap<&str, Runs> = BTreeMap::new();
+        for marks in &self.marks {
+            marks.closed.iter().for_each(|(first, last)| closed.insert_run(*first, *last));
+            for (route, runs) in &marks.routes {
+                let done = routes.entry(route).or_default();
+                runs.iter().for_each(|(first, last)| done.insert_run(*first, *last));
+            }
+        }
+        let routes = routes.into_iter().map(|(route, runs)| (route.into(), runs)).collect();
+        DoneWith { closed, routes }
+    }
 }
 
 /// What could be read of a segment.
-struct Found {
+pub(super) struct Found {
     /// In order.
     frames: Vec<Frame>,
-    len: u64,
+    pub(super) len: u64,
     /// Whether there is something behind the last frame.
     has_tail: bool,
     /// None when it cannot be read.
     header: Option<Header>,
 }
 
+/// The numbers of the segments among the files of a folder, in order.
+pub(super) fn segments_among(names: &[String]) -> Vec<u64> {
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_of(name)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// The id that the segments agree on; nothing where no header can be read.
-fn log_of(disk: &dyn Disk, folder: &Path, numbers: &[u64]) -> Result<Option<u128>, OpenError> {
+pub(super) fn log_of(
+    disk: &dyn Disk,
+    folder: &Path,
+    numbers: &[u64],
+) -> Result<Option<u128>, OpenError> {
     let mut id = None;
     for number in numbers {
         let path = segment_path(folder, *number);
@@ -267,7 +311,7 @@ fn log_of(disk: &dyn Disk, folder: &Path, numbers: &[u64]) -> Result<Option<u128
 }
 
 /// Reads a segment of the log `id`.
-fn read_segment(
+pub(super) fn read_segment(
     file: &dyn DiskFile,
     (path, segment): (&Path, u64),
     id: Option<u128>,
@@ -311,9 +355,26 @@ fn read_frame(bytes: &[u8], place: FramePlace) -> Option<Frame> {
         return None;
     }
     let content = match head.kind {
-        Kind::Entry => Content::Entry(EntryHead::decode(payload)?.0),
+        Kind::Entry => {
+            let (entry, body_at) = EntryHead::decode(payload)?;
+            Content::Entry(entry, payload.len() - body_at)
+        }
         Kind::Marks => Content::Marks(serde_json::from_slice(payload).ok()?),
     };
     let end = (offset + frame_bytes(head.payload_bytes) as u64).min(bytes.len() as u64);
     Some(Frame { offset, end, durable: head.durable, content })
+}
+
+/// Reads the entry at a place.
+pub(super) fn read_entry(file: &dyn DiskFile, place: FramePlace) -> io::Result<(EntryHead, Bytes)> {
+    let mut head = [0; FRAME_BYTES];
+    file.read_at(&mut head, place.offset)?;
+    let head = FrameHead::decode(&head).ok_or(io::ErrorKind::InvalidData)?;
+    let mut payload = vec![0; head.payload_bytes];
+    file.read_at(&mut payload, place.offset + FRAME_BYTES as u64)?;
+    if head.kind != Kind::Entry || !head.is_of(place, &payload) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let (entry, body_at) = EntryHead::decode(&payload).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((entry, Bytes::from(payload).slice(body_at..)))
 }

@@ -8,7 +8,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::format::{ENTRY_BYTES, FramePlace, Kind, frame_bytes, put_frame};
-use super::{AppendError, Appended, Log, NewEntry, OnFull, OpenError, Recovered, Settings, Sync};
+use super::{
+    AppendError, Appended, AtRest, Entry, EntryAtRest, Log, NewEntry, OnFull, OpenEntry, OpenError,
+    Recovered, Settings, Sync,
+};
 use crate::data::{Signal, Time};
 use crate::storage::disk::simulated::SimulatedDisk;
 use crate::storage::disk::{Disk, LocalDisk};
@@ -297,6 +300,18 @@ fn real_files_do_what_the_simulated_ones_do() {
     assert_eq!((recovered.torn_bytes, recovered.damaged_bytes), (0, 0));
 }
 
+/// The open entries of a log, read while it is at rest.
+fn open_at_rest(disk: &SimulatedDisk) -> Vec<Entry> {
+    let log = AtRest::read(Arc::new(disk.clone()), Path::new("/journal")).unwrap();
+    let entry = |at_rest: EntryAtRest| {
+        let body = log.body(&at_rest).unwrap();
+        assert_eq!(body.len(), at_rest.body_bytes);
+        let EntryAtRest { number, arrived, signal, origin, done, .. } = at_rest;
+        Entry { number, arrived, signal, origin, done, body }
+    };
+    log.entries.iter().filter(|entry| entry.is_open).cloned().map(entry).collect()
+}
+
 /// What was done to a log, and so what it must still know.
 #[derive(Default)]
 struct Model {
@@ -388,9 +403,12 @@ fn promised_entries_outlive_crashes() {
         let mut random = SmallRng::seed_from_u64(seed);
         let mut model = Model::default();
         for _ in 0..6 {
+            let at_rest = open_at_rest(&disk);
             let opened = Log::open(Arc::new(disk.clone()), settings(), ID, Time::default());
             if let Ok((mut log, recovered)) = opened {
                 model.check(&log, &recovered);
+                let found = |open: &OpenEntry| log.read(open.number).unwrap();
+                assert_eq!(recovered.open.iter().map(found).collect::<Vec<_>>(), at_rest);
                 disk.fail_after(random.random_range(0..120));
                 model.work(&mut log, &mut random);
             }
@@ -424,6 +442,9 @@ fn damaged_entry_is_set_aside_and_the_others_are_there() {
         let names = segments(&disk);
         let damaged = &names[random.random_range(0..names.len() - 1)];
         disk.flip_bit(&Path::new("/journal").join(damaged), 0).unwrap();
+        let at_rest = AtRest::read(Arc::new(disk.clone()), Path::new("/journal")).unwrap();
+        let seen: Vec<u64> = at_rest.entries.iter().map(|entry| entry.number).collect();
+        let seen_damage: u64 = at_rest.segments.iter().map(|segment| segment.damaged_bytes).sum();
         let mut before = None;
         for start in 0..2 {
             let (log, recovered) = open(&disk, &settings());
@@ -433,6 +454,7 @@ fn damaged_entry_is_set_aside_and_the_others_are_there() {
                 assert_eq!(log.read(*number).unwrap().body, stored[number]);
             }
             let is_told = recovered.damaged_bytes > 0 && recovered.damaged.len() == 1;
+            assert!(start > 0 || (&seen, seen_damage) == (&open, recovered.damaged_bytes));
             // The bit may have been in what pads a frame.
             assert!(start > 0 || is_told || open.len() == stored.len(), "seed {seed}");
             assert_eq!(before.replace(open.clone()).unwrap_or(open.clone()), open);
