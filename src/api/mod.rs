@@ -23,7 +23,7 @@ mod times;
 pub use params::ApiError;
 pub use records::{FindError, find};
 pub use server::{ServeError, Servers, Sources, serve};
-pub use times::{EXPECTED as EXPECTED_TIME, parse as parse_time};
+pub use times::{EXPECTED as EXPECTED_TIME, parse as parse_time, show as show_time};
 
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,8 @@ fn number(text: &str) -> Option<i64> {
 }
 
 /// A time as RFC 3339 with all its digits.
-pub(super) fn show(nanos: i64) -> String {
+#[must_use]
+pub fn show(nanos: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok();
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| nanos.to_string())
 }

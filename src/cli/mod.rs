@@ -2,6 +2,7 @@
 
 mod components;
 mod config_args;
+mod journal;
 mod load;
 mod pipelines;
 mod print_config;
@@ -34,6 +35,7 @@ enum Command {
     Pipelines(pipelines::Pipelines),
     Load(Box<load::Load>),
     Search(Box<search::Search>),
+    Journal(journal::Journal),
 }
 
 impl Cli {
@@ -51,6 +53,7 @@ impl Cli {
             Command::Pipelines(pipelines) => pipelines.run(),
             Command::Load(load) => load.run(),
             Command::Search(search) => search.run(),
+            Command::Journal(journal) => journal.run(),
         }
     }
 }
