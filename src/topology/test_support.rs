@@ -58,6 +58,8 @@ pub(super) enum Step {
     Fail,
     Reject,
     Divide,
+    /// Buffered, and taken along by a flush before the send ends.
+    Flushed,
     Hang,
     Panic,
 }
@@ -124,6 +126,7 @@ impl Exporter for Scripted {
                 *self.buffered.lock().unwrap() = Some(Time::default());
                 Ok(Sent::BUFFERED)
             }
+            Step::Flushed => Ok(Sent::BUFFERED),
             Step::TakePartly(num_rejected) => Ok(Sent {
                 durability: Durability::Durable,
                 num_rejected,

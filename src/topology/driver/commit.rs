@@ -29,6 +29,10 @@ impl Commits {
         self.added.notify_one();
     }
 
+    fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn take(&self) -> Vec<Ack> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -57,10 +61,14 @@ pub(super) async fn run(shared: Arc<Shared>, finish: CancellationToken) {
     }
 }
 
-/// Waits for the exporter's deadline; for ever where it has none.
+/// Waits for the exporter's deadline; for ever where it has none, unless shares wait: a flush may
+/// have taken records with it whose send only ended after it had begun.
 async fn until_due(shared: &Shared) {
     let Some(deadline) = shared.exporter.deadline() else {
-        return std::future::pending().await;
+        if shared.commits.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        return;
     };
     let nanos = deadline.as_unix_nanos().saturating_sub(shared.clock.now().as_unix_nanos());
     sleep_until(Instant::now() + Duration::from_nanos(nanos)).await;

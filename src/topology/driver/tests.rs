@@ -147,6 +147,14 @@ async fn buffered_records_are_answered_by_the_commit_that_succeeds() {
 }
 
 #[tokio::test]
+async fn record_that_a_flush_took_before_its_send_ended_is_answered() {
+    let bench = start(Scripted::with([Step::Flushed]), settings(), false);
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Delivered);
+    let (_, delivered, dropped) = bench.stop().await;
+    assert_eq!((delivered, dropped), (1, vec![]));
+}
+
+#[tokio::test]
 async fn records_that_a_commit_lost_are_counted_and_the_others_delivered() {
     let exporter = Scripted::with([Step::Buffer]);
     exporter.flush_losses.store(2, Ordering::SeqCst);
