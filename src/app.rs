@@ -1,6 +1,8 @@
 //! The agent as a whole: from sources of configuration to a running engine with its HTTP surface.
 
 mod embedded;
+#[cfg(test)]
+mod test_power_cuts;
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What is kept on disk: Parquet archives, log indexes, and records that made something panic.
 
 pub mod disk;
-mod folder;
+pub(crate) mod files;
 pub mod journal;
 pub mod logindex;
 pub mod object;

@@ -1,15 +1,12 @@
 //! The file system.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
-
 use super::{Disk, DiskFile};
-use crate::storage::folder;
+use crate::storage::files::{self, DataFile};
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +14,7 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        folder::create(path)
+        files::create_folder(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -32,51 +29,41 @@ impl Disk for LocalDisk {
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        if let Err(error) = reserve(&file, len) {
-            fs::remove_file(path)?;
+        let file = DataFile::create_new(path)?;
+        if let Err(error) = file.reserve(len) {
+            files::remove(path)?;
             return Err(error);
         }
         Ok(Box::new(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
+        Ok(Box::new(DataFile::open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        files::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
+        match files::remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        folder::sync(folder)
+        files::sync_folder(folder)
     }
 }
 
-/// Takes the room for `len` bytes now, so that a full disk shows before anything is promised.
-fn reserve(file: &File, len: u64) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), 0, len) {
-        // Some file systems cannot; the disk's being full shows at writing then.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(len),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(()),
-    }
-}
-
-impl DiskFile for File {
+impl DiskFile for DataFile {
     fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.as_file().metadata()?.len())
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(bytes, offset)
+        self.as_file().read_exact_at(bytes, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -88,6 +75,6 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        Self::sync(self)
     }
 }

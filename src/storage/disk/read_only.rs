@@ -1,10 +1,10 @@
 //! The file system, for reading only.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::{Disk, DiskFile, LocalDisk};
+use crate::storage::files::DataFile;
 
 /// The file system of this machine, where nothing can be changed: what would do so fails.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +29,7 @@ impl Disk for ReadOnlyDisk {
 
     /// The file is opened for reading only; the system refuses to write to it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::open(path)?))
+        Ok(Box::new(DataFile::open_to_read(path)?))
     }
 
     fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {

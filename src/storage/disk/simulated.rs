@@ -34,8 +34,9 @@ struct State {
     capacity: u64,
 }
 
+/// A file's bytes: those that are seen, and those that a crash leaves, before what is kept by chance.
 #[derive(Clone, Debug, Default)]
-struct Content {
+pub(crate) struct Content {
     seen: Vec<u8>,
     durable: Vec<u8>,
     /// Ranges of `seen` written since the last sync.
@@ -104,7 +105,37 @@ impl SimulatedDisk {
 }
 
 impl Content {
-    fn crash(&mut self, random: &mut SmallRng) {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.seen
+    }
+
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let start = usize::try_from(offset).expect("a small file");
+        let end = start + bytes.len();
+        if self.seen.len() < end {
+            self.seen.resize(end, 0);
+        }
+        self.seen[start..end].copy_from_slice(bytes);
+        self.unsynced.push((start, end));
+    }
+
+    pub(crate) fn set_len(&mut self, len: u64) {
+        let len = usize::try_from(len).expect("a small file");
+        self.seen.resize(len, 0);
+        for (start, end) in &mut self.unsynced {
+            (*start, *end) = ((*start).min(len), (*end).min(len));
+        }
+    }
+
+    pub(crate) fn sync(&mut self) {
+        self.durable.resize(self.seen.len(), 0);
+        for (start, end) in self.unsynced.drain(..) {
+            self.durable[start..end].copy_from_slice(&self.seen[start..end]);
+        }
+    }
+
+    /// Of what was not synced some sectors are kept.
+    pub(crate) fn crash(&mut self, random: &mut SmallRng) {
         if self.seen.len() != self.durable.len() && random.random_bool(0.5) {
             self.durable.resize(self.seen.len(), 0);
         }
@@ -234,7 +265,6 @@ impl DiskFile for SimulatedFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).expect("a small file");
         let changed = {
             let mut state = self.disk.state();
             if state.is_off {
@@ -242,36 +272,21 @@ impl DiskFile for SimulatedFile {
             }
             state.change()
         };
-        self.with(|content| {
-            // When the power fails just then, a part of it may have been written.
-            let end = if changed.is_ok() { start + bytes.len() } else { start + bytes.len() / 2 };
-            if content.seen.len() < end {
-                content.seen.resize(end, 0);
-            }
-            content.seen[start..end].copy_from_slice(&bytes[..end - start]);
-            content.unsynced.push((start, end));
-        });
+        // When the power fails just then, a part of it may have been written.
+        let written = if changed.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+        self.with(|content| content.write(offset, written));
         changed
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let len = usize::try_from(len).expect("a small file");
         self.disk.state().change()?;
-        self.with(|content| {
-            content.seen.resize(len, 0);
-            for (start, end) in &mut content.unsynced {
-                (*start, *end) = ((*start).min(len), (*end).min(len));
-            }
-        });
+        self.with(|content| content.set_len(len));
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         self.disk.state().change()?;
-        self.with(|content| {
-            content.durable.clone_from(&content.seen);
-            content.unsynced.clear();
-        });
+        self.with(Content::sync);
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Opening a log: what is in its folder becomes its state.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{io, mem};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io, mem, thread};
 
 use bytes::Bytes;
 use tracing::warn;
@@ -22,6 +24,9 @@ use crate::storage::disk::{Disk, DiskFile};
 /// Numbers that are left out at every start: an entry that a crash took away may be known to a
 /// sink by its number, which must not come again.
 const NUMBERS_PER_START: u64 = 1 << 32;
+
+/// How many segments are read at a time.
+const READERS: usize = 2;
 
 /// What was found when a log was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,13 +132,12 @@ impl Log {
         let id = log_of(&*disk, &folder, &numbers)?;
         let mut findings = Findings::default();
         let mut segments = BTreeMap::new();
-        for number in &numbers {
+        for (number, found) in numbers.iter().zip(read_segments(&*disk, &folder, &numbers, id)?) {
             let path = segment_path(&folder, *number);
             let is_last = Some(number) == numbers.last();
-            let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
-            let found = read_segment(&*file, (&path, *number), id)?;
             let bytes = findings.take_segment(*number, found, is_last);
             if is_last {
+                let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
                 let cut = file.set_len(bytes).and_then(|()| file.sync());
                 cut.map_err(OpenError::file("cut", &path))?;
             }
@@ -308,6 +312,36 @@ pub(super) fn log_of(
         }
     }
     Ok(id)
+}
+
+/// Reads segments of the log `id`, several at a time; each is in memory while it is read.
+fn read_segments(
+    disk: &dyn Disk,
+    folder: &Path,
+    numbers: &[u64],
+    id: Option<u128>,
+) -> Result<Vec<Found>, OpenError> {
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(number) = numbers.get(index) else { return Ok(found) };
+            let path = segment_path(folder, *number);
+            let file = disk.open(&path).map_err(OpenError::file("open", &path))?;
+            found.push((index, read_segment(&*file, (&path, *number), id)?));
+        }
+    };
+    let mut all = Vec::new();
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS.min(numbers.len())).map(|_| scope.spawn(read)).collect();
+        for reader in readers {
+            all.extend(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok(())
+    })?;
+    all.sort_unstable_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, found)| found).collect())
 }
 
 /// Reads a segment of the log `id`.

@@ -5,8 +5,6 @@
 //! counts is said by the commit, so what a crash left behind it is cut off.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use bytes::Bytes;
 
 use super::error::LogIndexError;
 use super::record::Envelope;
+use crate::storage::files::{self, DataFile};
 
 /// Magic, then the version.
 const HEADER: [u8; 8] = *b"CMTLENV\x01";
@@ -40,7 +39,7 @@ pub(crate) struct Extent {
 /// The envelopes of a window that is being written.
 pub(crate) struct EnvelopeTable {
     path: PathBuf,
-    file: File,
+    file: DataFile,
     /// What is on disk.
     synced: Extent,
     /// What comes next in the file.
@@ -54,8 +53,12 @@ impl EnvelopeTable {
     pub(crate) fn open(folder: &Path, extent: Extent) -> Result<Self, LogIndexError> {
         let list = if extent.count == 0 { EnvelopeList::default() } else { read(folder, extent)? };
         let path = folder.join(FILE);
-        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = open.map_err(LogIndexError::file("open", &path))?;
+        let is_there = path.exists();
+        let file = if is_there { DataFile::open(&path) } else { DataFile::create_new(&path) };
+        let file = file.map_err(LogIndexError::file("open", &path))?;
+        if !is_there {
+            files::sync_folder(folder).map_err(LogIndexError::file("sync", folder))?;
+        }
         file.set_len(extent.bytes).map_err(LogIndexError::file("cut", &path))?;
         let pending = if extent.bytes == 0 { HEADER.to_vec() } else { Vec::new() };
         let numbers = list.iter().cloned().zip(0..).collect();
@@ -102,9 +105,8 @@ impl EnvelopeTable {
         }
         let written = self
             .file
-            .seek(SeekFrom::Start(self.synced.bytes))
-            .and_then(|_| self.file.write_all(&self.pending))
-            .and_then(|()| self.file.sync_data());
+            .write_all_at(&self.pending, self.synced.bytes)
+            .and_then(|()| self.file.sync());
         written.map_err(LogIndexError::file("write", &self.path))?;
         self.synced.bytes += self.pending.len() as u64;
         self.synced.count = self.list.len() as u64;

@@ -10,8 +10,8 @@
 //!         index/                           tantivy's files
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use tracing::error;
 use super::envelopes::Extent;
 use super::error::LogIndexError;
 use super::schema::Detail;
+use crate::storage::files::{self, DataFile};
 use crate::storage::parts::RouteRuns;
 
 /// The version of the layout that is written, the only one of windows that is read.
@@ -146,7 +147,7 @@ impl CommitPayload {
 
 /// Makes the folder of a log index, or checks the one that is there.
 pub(crate) fn open_directory(directory: &Path) -> Result<(), LogIndexError> {
-    fs::create_dir_all(directory).map_err(LogIndexError::file("make", directory))?;
+    files::create_folder(directory).map_err(LogIndexError::file("make", directory))?;
     let path = directory.join(ROOT_FILE);
     match read_json::<RootManifest>(&path)? {
         Some(manifest) => check(&path, manifest.magic == ROOT_MAGIC, manifest.version),
@@ -181,7 +182,7 @@ pub(crate) fn list_windows(
         match WindowManifest::read(&folder) {
             Ok(Some(manifest)) => windows.push((folder, manifest)),
             Ok(None) => {
-                fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
+                files::remove_folder(&folder).map_err(LogIndexError::file("remove", &folder))?;
             }
             Err(error) if error.is_of_window() => leave_out(&folder, &error),
             Err(error) => return Err(error),
@@ -189,6 +190,14 @@ pub(crate) fn list_windows(
     }
     windows.sort_by_key(|(_, manifest)| (manifest.start, manifest.number));
     Ok(windows)
+}
+
+/// Removes a window's folder; what a power cut leaves of it is no window.
+pub(crate) fn remove_window(folder: &Path) -> Result<(), LogIndexError> {
+    let failed = || LogIndexError::file("remove", folder);
+    files::remove(&folder.join(WINDOW_FILE)).map_err(failed())?;
+    files::sync_folder(folder).map_err(failed())?;
+    files::remove_folder(folder).map_err(failed())
 }
 
 /// Tells of a window that stays on disk but is not searched.
@@ -207,13 +216,6 @@ pub(crate) fn folder_bytes(folder: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-/// Makes the names in a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), LogIndexError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(LogIndexError::file("sync", folder))
 }
 
 fn folders(directory: &Path) -> Result<Vec<PathBuf>, LogIndexError> {
@@ -277,13 +279,16 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), LogIndexError> 
     let folder = path.parent().unwrap_or(Path::new("."));
     let unfinished = path.with_extension("unfinished");
     let written = serde_json::to_vec(value).map_err(io::Error::other).and_then(|text| {
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
+        if unfinished.exists() {
+            files::remove(&unfinished)?;
+        }
+        let file = DataFile::create_new(&unfinished)?;
+        file.write_all_at(&text, 0)?;
+        file.sync()?;
+        files::rename(&unfinished, path)
     });
     written.map_err(LogIndexError::file("write", path))?;
-    sync_folder(folder)
+    files::sync_folder(folder).map_err(LogIndexError::file("sync", folder))
 }
 
 #[cfg(test)]

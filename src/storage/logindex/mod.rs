@@ -8,6 +8,7 @@ mod block;
 mod envelopes;
 mod error;
 mod filter;
+mod folder;
 mod follow;
 mod index;
 mod key;

@@ -15,6 +15,7 @@ use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
 use tantivy::{Index, IndexBuilder, IndexSettings};
 
 use super::filter::double_form;
+use super::folder::Folder;
 use super::key::{Kind, hex_key, number_key, number_value_key, text_key};
 use super::keys::KeysPlugin;
 use super::record::severity;
@@ -127,7 +128,7 @@ impl Fields {
 
 /// Opens an index of this schema.
 pub(crate) fn open_index(path: &Path, detail: Detail) -> tantivy::Result<Index> {
-    Ok(prepare(Index::open_in_dir(path)?, detail))
+    Ok(prepare(Index::open(Folder::open(path)?)?, detail))
 }
 
 /// Gives an index of this schema what it needs to be read and written.

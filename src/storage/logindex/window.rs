@@ -1,6 +1,5 @@
 //! One window's index on disk, as it is searched.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -11,7 +10,8 @@ use tantivy::{DocId, Index, IndexReader, ReloadPolicy, Searcher};
 use super::at_rest;
 use super::envelopes::{self, EnvelopeList, MAX_ENVELOPES};
 use super::error::LogIndexError;
-use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes};
+use super::folder::Folder;
+use super::manifest::{CommitPayload, INDEX_FOLDER, WindowManifest, folder_bytes, remove_window};
 use super::record::{Envelope, Found};
 use super::schema::{ENVELOPE, Fields, TIME, prepare};
 use super::stored::StoredRecords;
@@ -244,7 +244,7 @@ impl Window {
 
     /// Removes it from disk; searches that have it open go on.
     pub(crate) fn remove(&self) -> Result<(), LogIndexError> {
-        fs::remove_dir_all(&self.folder).map_err(LogIndexError::file("remove", &self.folder))
+        remove_window(&self.folder)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -255,7 +255,7 @@ impl Window {
 impl Access {
     fn open(self, path: &Path) -> tantivy::Result<Index> {
         match self {
-            Self::Own => Index::open_in_dir(path),
+            Self::Own => Ok(Index::open(Folder::open(path)?)?),
             Self::ReadOnly => at_rest::open_files(path),
         }
     }

@@ -1,7 +1,6 @@
 //! Fills one window's index: records become documents of a segment, a commit makes it visible.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,11 +10,13 @@ use tantivy::{Index, IndexReader, IndexWriter, Segment};
 
 use super::envelopes::EnvelopeTable;
 use super::error::LogIndexError;
-use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest, sync_folder};
+use super::folder::Folder;
+use super::manifest::{CommitPayload, INDEX_FOLDER, VERSION, WindowManifest};
 use super::schema::{Draft, Fields, LogDocument, open_index};
 use super::walk::walk;
 use super::window::{MAX_RECORDS, Opened, Window, reader};
 use crate::data::{Batch, Part, Time};
+use crate::storage::files;
 use crate::storage::parts::{RouteRuns, to_runs};
 
 /// The least memory that tantivy takes for a segment; enough for its own indexing thread, which is
@@ -86,7 +87,7 @@ impl WindowWriter {
         let made = Self::try_create(manifest, folder.to_owned(), memory_bytes);
         if made.is_err() {
             // What could be made is of no use; what cannot be removed is, at the next attempt.
-            let _ = fs::remove_dir_all(folder);
+            let _ = files::remove_folder(folder);
         }
         made
     }
@@ -99,17 +100,15 @@ impl WindowWriter {
         let path = folder.join(INDEX_FOLDER);
         if folder.exists() {
             // What an attempt that failed left.
-            fs::remove_dir_all(&folder).map_err(LogIndexError::file("remove", &folder))?;
+            files::remove_folder(&folder).map_err(LogIndexError::file("remove", &folder))?;
         }
-        fs::create_dir_all(&path).map_err(LogIndexError::file("make", &path))?;
+        files::create_folder(&path).map_err(LogIndexError::file("make", &path))?;
         let fields = Fields::new();
-        let index = fields.index_builder(manifest.detail).create_in_dir(&path);
+        let files = Folder::open(&path).map_err(Into::into);
+        let index =
+            files.and_then(|files| fields.index_builder(manifest.detail).open_or_create(files));
         let index = index.map_err(LogIndexError::index("make", &path))?;
         manifest.write(&folder)?;
-        if let Some(parent) = folder.parent() {
-            sync_folder(parent)?;
-            parent.parent().map_or(Ok(()), sync_folder)?;
-        }
         let payload = CommitPayload::read(None, &folder)?;
         let window = Arc::new(Window::new(folder, manifest, payload.clone()));
         Self::over(window, &index, payload, memory_bytes)

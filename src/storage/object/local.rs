@@ -1,7 +1,7 @@
 //! Objects as files of a local folder, synced before they are seen.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{Object, ObjectError, ObjectStore, Upload};
 use crate::data::Time;
-use crate::storage::folder;
+use crate::storage::files::{self, DataFile};
 
 /// The folder of files that are being written; readers leave out names that begin with a dot.
 const TEMPORARY: &str = ".temporary";
@@ -46,7 +46,7 @@ impl LocalStore {
         }
         let file = File::open(path)?;
         match file.try_lock() {
-            Ok(()) => fs::remove_file(path),
+            Ok(()) => files::remove(path),
             Err(TryLockError::WouldBlock) => return Ok(()),
             Err(TryLockError::Error(error)) => Err(error),
         }?;
@@ -58,7 +58,7 @@ impl LocalStore {
 impl ObjectStore for LocalStore {
     fn open(&self) -> Result<(), ObjectError> {
         let folder = self.root.join(TEMPORARY);
-        folder::create(&folder).map_err(failed("create", &folder))?;
+        files::create_folder(&folder).map_err(failed("create", &folder))?;
         for entry in fs::read_dir(&folder).map_err(failed("read", &folder))? {
             let entry = entry.map_err(failed("read", &folder))?;
             let name = entry.file_name();
@@ -130,7 +130,7 @@ impl ObjectStore for LocalStore {
 
     fn delete(&self, name: &str) -> Result<(), ObjectError> {
         let path = self.root.join(name);
-        match fs::remove_file(&path) {
+        match files::remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed("delete", &path)(error));
             }
@@ -138,7 +138,7 @@ impl ObjectStore for LocalStore {
         }
         // Folders go with their last file; one that is not empty stays.
         for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.root) {
-            if fs::remove_dir(folder).is_err() {
+            if files::remove_empty_folder(folder).is_err() {
                 break;
             }
         }
@@ -170,7 +170,7 @@ enum State {
 struct LocalUpload {
     path: PathBuf,
     temporary: PathBuf,
-    file: File,
+    file: DataFile,
     size_bytes: u64,
     /// Of the bytes that should be in it.
     checksum: Crc,
@@ -185,26 +185,28 @@ impl LocalUpload {
     /// fine, or from a disk that never had them, which it cannot read or the checksum tells.
     fn write_again(&mut self) -> Result<(), ObjectError> {
         let again = self.temporary.with_added_extension("again");
-        let mut file = create_locked(&again).map_err(failed("create", &again))?;
-        let copied = self.copy_to(&mut file, &again).and_then(|()| {
-            fs::rename(&again, &self.temporary).map_err(failed("rename to", &self.temporary))
+        let file = create_locked(&again).map_err(failed("create", &again))?;
+        let copied = self.copy_to(&file, &again).and_then(|()| {
+            files::rename(&again, &self.temporary).map_err(failed("rename to", &self.temporary))
         });
         if copied.is_err() {
             // What stays is deleted at the next start.
-            let _ = fs::remove_file(&again);
+            let _ = files::remove(&again);
             return copied;
         }
         self.file = file;
         Ok(())
     }
 
-    fn copy_to(&self, to: &mut File, to_path: &Path) -> Result<(), ObjectError> {
+    fn copy_to(&self, to: &DataFile, to_path: &Path) -> Result<(), ObjectError> {
         let lost = |source| {
             let name = self.temporary.display().to_string();
             ObjectError::Lost { name, source }
         };
-        (&self.file).seek(SeekFrom::Start(0)).map_err(failed("read", &self.temporary))?;
-        let mut from = (&self.file).take(self.size_bytes);
+        let mut file = self.file.as_file();
+        file.seek(SeekFrom::Start(0)).map_err(failed("read", &self.temporary))?;
+        let mut from = file.take(self.size_bytes);
+        let mut copied = 0;
         let mut checksum = Crc::new();
         let mut buffer = vec![0; COPY_BYTES];
         loop {
@@ -216,7 +218,8 @@ impl LocalUpload {
             };
             let bytes = buffer.get(..num_read).unwrap_or_default();
             checksum.update(bytes);
-            to.write_all(bytes).map_err(failed("write", to_path))?;
+            to.write_all_at(bytes, copied).map_err(failed("write", to_path))?;
+            copied += bytes.len() as u64;
         }
         if from.limit() > 0 || checksum.sum() != self.checksum.sum() {
             return Err(lost(None));
@@ -227,8 +230,7 @@ impl LocalUpload {
 
 impl Upload for LocalUpload {
     fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
-        let written = self.file.seek(SeekFrom::Start(self.size_bytes));
-        let written = written.and_then(|_| self.file.write_all(bytes));
+        let written = self.file.write_all_at(bytes, self.size_bytes);
         written.map_err(failed("write", &self.temporary))?;
         self.size_bytes += bytes.len() as u64;
         self.checksum.update(bytes);
@@ -242,17 +244,17 @@ impl Upload for LocalUpload {
         }
         if self.state == State::Written {
             self.state = State::Unknown;
-            let synced = self.file.set_len(self.size_bytes).and_then(|()| self.file.sync_data());
+            let synced = self.file.set_len(self.size_bytes).and_then(|()| self.file.sync());
             synced.map_err(failed("sync", &self.temporary))?;
             self.state = State::Synced;
         }
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if self.state == State::Synced {
-            folder::create(folder).map_err(failed("create", folder))?;
-            fs::rename(&self.temporary, &self.path).map_err(failed("rename to", &self.path))?;
+            files::create_folder(folder).map_err(failed("create", folder))?;
+            files::rename(&self.temporary, &self.path).map_err(failed("rename to", &self.path))?;
             self.state = State::Named;
         }
-        folder::sync(folder).map_err(failed("sync", folder))
+        files::sync_folder(folder).map_err(failed("sync", folder))
     }
 }
 
@@ -260,7 +262,7 @@ impl Drop for LocalUpload {
     fn drop(&mut self) {
         if self.state != State::Named {
             // What stays is deleted at the next start.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = files::remove(&self.temporary);
         }
     }
 }
@@ -271,11 +273,11 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ObjectEr
 }
 
 /// A new file that others see to be in use.
-fn create_locked(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-    if let Err(error) = file.lock() {
+fn create_locked(path: &Path) -> io::Result<DataFile> {
+    let file = DataFile::create_new(path)?;
+    if let Err(error) = file.as_file().lock() {
         // What stays is deleted at the next start.
-        let _ = fs::remove_file(path);
+        let _ = files::remove(path);
         return Err(error);
     }
     // Whoever looks for left-overs holds the lock for a moment, and may have deleted the file.
@@ -333,7 +335,8 @@ mod tests {
     fn file_that_cannot_be_read_again_is_lost() {
         let (mut upload, _folder) = unsynced();
         upload.append(b"some bytes").unwrap();
-        upload.file = OpenOptions::new().write(true).open(&upload.temporary).unwrap();
+        let unreadable = fs::OpenOptions::new().write(true).open(&upload.temporary).unwrap();
+        upload.file = DataFile::of(unreadable);
         for _ in 0..2 {
             let error = upload.finish().unwrap_err();
             assert!(matches!(error, ObjectError::Lost { source: Some(_), .. }), "{error:?}");
