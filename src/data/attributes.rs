@@ -1,10 +1,8 @@
 //! Lists of attributes, read where they stand.
 
-use std::ops::Range;
-
 use super::value::{Value, text_of};
 use super::view::messages;
-use super::wire::{Fields, Raw, Search, Writer, bytes_field_len};
+use super::wire::{Fields, Raw, Writer, bytes_field_len};
 
 /// The number of the field that holds the pairs in a `KeyValueList`.
 const KVLIST_VALUES: u32 = 1;
@@ -31,16 +29,6 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub const fn of_message(message: &'a [u8], number: u32) -> Self {
         Self::new(message, number)
-    }
-
-    /// Where in the message attributes called `key` stand, with their tags; lookups answer the last.
-    #[inline]
-    pub fn ranges_of(&self, key: &str) -> impl Iterator<Item = Range<usize>> {
-        let wanted = u64::from(self.number) << 3 | 2;
-        let mut search = Search::new(self.message);
-        std::iter::from_fn(move || search.hit(|tag| tag == wanted))
-            .filter(move |hit| value_if_named(hit.payload, key.as_bytes()).is_some())
-            .map(|hit| hit.start..hit.end)
     }
 
     /// No attributes.

@@ -12,6 +12,7 @@ mod fields;
 mod ids;
 mod logs;
 mod metrics;
+mod places;
 mod points;
 mod resource;
 mod schema;
@@ -44,6 +45,7 @@ pub use logs::LogRecord;
 pub use metrics::{
     DataKind, ExponentialHistogram, Gauge, Histogram, Metric, MetricData, Sum, Summary, Temporality,
 };
+pub use places::AttributePlaces;
 pub use points::{
     Buckets, DataPoint, Exemplar, ExponentialHistogramPoint, HistogramPoint, NumberPoint,
     NumberValue, SummaryPoint, ValueAtQuantile,

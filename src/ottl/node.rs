@@ -90,12 +90,11 @@ impl PathNode {
         let Some((first, rest)) = self.keys.split_first() else {
             return Ok(scene.read(self.spec));
         };
-        let found = match (first, scene.attributes(self.spec)) {
-            (Node::Const(Value::Str(key)), Some(attributes)) => {
-                attributes.get(key).map(Value::from).unwrap_or_default()
-            }
-            _ => self.look_up_first(first, scene)?,
+        let named = match first {
+            Node::Const(Value::Str(key)) => scene.attribute(self.spec, key),
+            _ => None,
         };
+        let found = named.map_or_else(|| self.look_up_first(first, scene), Ok)?;
         rest.iter().try_fold(found, |found, key| look_up(found, &key.eval(scene)?))
     }
 

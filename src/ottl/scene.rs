@@ -134,11 +134,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The map at a path, if it is one.
+    /// The value of an attribute in the map at a path; nothing if it is no map.
     #[inline]
-    pub(super) fn attributes(&self, spec: &PathSpec) -> Option<Attributes<'_>> {
+    pub(super) fn attribute(&self, spec: &PathSpec, key: &str) -> Option<Value<'_>> {
         let number = self.attributes_number(spec)?;
-        Some(Attributes::of_message(self.slot(spec.context).bytes(), number))
+        let value = self.slot(spec.context).attribute(number, key);
+        Some(value.map(|value| AnyValue::read(value).into()).unwrap_or_default())
     }
 
     #[inline]

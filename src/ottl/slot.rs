@@ -1,10 +1,9 @@
 //! A message that statements read and write: its bytes, copied when it is written first.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
-use crate::data::Attributes;
+use crate::data::AttributePlaces;
 use crate::data::wire::{Fields, Writer};
 
 /// A message.
@@ -16,6 +15,7 @@ pub struct Slot<'a> {
     original: &'a [u8],
     buffer: Vec<u8>,
     is_edited: bool,
+    places: RefCell<AttributePlaces>,
 }
 
 impl<'a> Slot<'a> {
@@ -24,6 +24,7 @@ impl<'a> Slot<'a> {
     pub fn load(&mut self, message: &'a [u8]) {
         self.original = message;
         self.is_edited = false;
+        self.places.get_mut().forget();
     }
 
     /// Puts another message in the place of this one.
@@ -31,6 +32,7 @@ impl<'a> Slot<'a> {
         self.buffer.clear();
         self.buffer.extend_from_slice(message);
         self.is_edited = true;
+        self.places.get_mut().forget();
     }
 
     /// The message as it is now.
@@ -60,8 +62,7 @@ impl<'a> Slot<'a> {
 
     /// Empties the message.
     pub fn clear(&mut self) {
-        self.original = &[];
-        self.is_edited = false;
+        self.load(&[]);
     }
 
     /// Puts `field`, an encoded field called `number`, in the place of the field of that number.
@@ -85,26 +86,53 @@ impl<'a> Slot<'a> {
     pub fn replace_all(&mut self, number: u32, fields: &[u8]) {
         self.clear_field(number);
         self.append(fields);
+        self.places.get_mut().forget();
+    }
+
+    /// The encoded `AnyValue` of an attribute in a field called `number`.
+    #[must_use]
+    #[inline]
+    pub fn attribute(&self, number: u32, key: &str) -> Option<&[u8]> {
+        let bytes = self.bytes();
+        let mut places = self.places.borrow_mut();
+        places.see(bytes, number);
+        bytes.get(places.value(bytes, key)?)
     }
 
     /// Gives an attribute in a field called `number` an encoded `AnyValue`.
     pub fn set_attribute(&mut self, number: u32, key: &str, value: &[u8], scratch: &mut Writer) {
         scratch.clear();
         crate::data::write_encoded(number, key, value, scratch);
-        match Attributes::of_message(self.bytes(), number).ranges_of(key).last() {
-            Some(range) => self.replace(range.start, range.end, scratch.as_slice()),
-            None => self.append(scratch.as_slice()),
-        }
+        let new = scratch.as_slice();
+        let start = match self.find(number, key) {
+            Some(old) => {
+                self.replace(old.start, old.end, new);
+                old.start
+            }
+            None => {
+                self.append(new);
+                self.buffer.len() - new.len()
+            }
+        };
+        self.places.get_mut().added(&self.buffer, start..start + new.len());
     }
 
     /// Takes out an attribute, as often as it is there; returns whether it was.
     pub fn remove_attribute(&mut self, number: u32, key: &str) -> bool {
-        let ranges: SmallVec<[Range<usize>; 2]> =
-            Attributes::of_message(self.bytes(), number).ranges_of(key).collect();
-        for range in ranges.iter().rev() {
-            self.replace(range.start, range.end, &[]);
+        let mut was_there = false;
+        while let Some(field) = self.find(number, key) {
+            self.replace(field.start, field.end, &[]);
+            was_there = true;
         }
-        !ranges.is_empty()
+        was_there
+    }
+
+    /// Where the last attribute of a name stands.
+    fn find(&mut self, number: u32, key: &str) -> Option<Range<usize>> {
+        let bytes = if self.is_edited { &self.buffer } else { self.original };
+        let places = self.places.get_mut();
+        places.see(bytes, number);
+        places.field(bytes, key)
     }
 
     fn append(&mut self, new: &[u8]) {
@@ -114,6 +142,7 @@ impl<'a> Slot<'a> {
     }
 
     fn replace(&mut self, start: usize, end: usize, new: &[u8]) {
+        self.places.get_mut().replaced(&(start..end), new.len());
         let buffer = self.edit();
         let (old_len, old_end) = (end - start, buffer.len());
         if new.len() > old_len {

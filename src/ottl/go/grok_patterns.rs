@@ -1,4 +1,5 @@
-//! The patterns that grok expressions can name.
+//! The patterns that grok expressions can name: the default set of the Collector's `ExtractGrokPatterns`,
+//! which is that of grok itself. What a name matches is part of the format.
 
 use std::borrow::Cow;
 
