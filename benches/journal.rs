@@ -42,6 +42,7 @@ fn group() -> Vec<NewEntry> {
         origin: b"{\"receiver\":\"otlp\"}".to_vec(),
         owner: b"otlp".to_vec(),
         body,
+        packed: None,
     };
     vec![entry; GROUP]
 }

@@ -52,7 +52,9 @@ impl Encoding {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The name in `content-encoding`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Gzip => "gzip",

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 
 use super::Answer;
 use super::message::Cause;
-use crate::data::{Batch, PartRun, Time};
+use crate::data::{Batch, Packed, PartRun, Time};
 
 /// Stores requests before they are answered for.
 ///
 /// An entry is open until it is closed; open entries outlive the process.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Stores a request that the receiver called `receiver` took in. Comes back when it is as
+    /// Stores a request that the receiver called `receiver` took in, as it came or plain. Comes back when it is as
     /// durable as the settings ask for.
     ///
     /// # Errors
@@ -24,7 +24,12 @@ pub trait Journal: Send + Sync {
     /// # Cancel safety
     ///
     /// It may be stored and open when the future is dropped.
-    async fn append(&self, receiver: &Arc<str>, batch: &Batch) -> Result<Stored, Answer>;
+    async fn append(
+        &self,
+        receiver: &Arc<str>,
+        batch: &Batch,
+        packed: Option<Packed>,
+    ) -> Result<Stored, Answer>;
 
     /// Its id, made with its folder.
     fn id(&self) -> u128;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Answer, Budget, Charge};
-use crate::data::{Batch, Signal, Time};
+use crate::data::{Batch, Packed, Signal, Time};
 use crate::telemetry::Clock;
 
 /// How a listener is reached.
@@ -189,12 +189,12 @@ pub trait Intake: Send + Sync {
     /// Whether a pipeline takes `signal` from this receiver.
     fn accepts(&self, signal: Signal) -> bool;
 
-    /// Takes a batch and says what became of it.
+    /// Takes a batch, which came as `packed`, and says what became of it.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives up the answer, not the batch if it was taken already.
-    async fn deliver(&self, batch: Batch) -> Answer;
+    async fn deliver(&self, batch: Batch, packed: Option<Packed>) -> Answer;
 
     /// Counts records that were refused before they became a batch.
     fn count_refused(&self, signal: Signal, num_records: usize);
@@ -259,10 +259,19 @@ impl Inlet {
     ///
     /// Dropping the future gives up the answer, not the batch if it was taken already.
     pub async fn deliver(&self, batch: Batch) -> Answer {
+        self.deliver_packed(batch, None).await
+    }
+
+    /// The same with a batch whose bytes came as `packed`: a journal may keep those.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::deliver`].
+    pub async fn deliver_packed(&self, batch: Batch, packed: Option<Packed>) -> Answer {
         if batch.num_records() == 0 {
             return Answer::DELIVERED;
         }
-        self.intake.deliver(batch).await
+        self.intake.deliver(batch, packed).await
     }
 
     /// Counts records that were refused before they became a batch.

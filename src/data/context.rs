@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Time;
@@ -27,6 +28,15 @@ pub struct Context {
     pub arrived: Time,
     /// The routes which have the records already, when a journal entry runs again.
     pub done: Arc<[Arc<str>]>,
+}
+
+/// A request as it came, where it came compressed; inflated it is the bytes of its batch.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// How it is compressed, by its name in `content-encoding`.
+    pub encoding: &'static str,
+    /// The compressed bytes.
+    pub bytes: Bytes,
 }
 
 /// An entry of a journal: the journal's id, made with its directory, and the entry's number.

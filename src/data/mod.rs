@@ -30,7 +30,7 @@ pub use builder::{
     About, Envelopes, LogWriter, LogsBuilder, MetricsBuilder, PointsWriter, SpanWriter,
     TracesBuilder, encode_resource, encode_scope,
 };
-pub use context::{Context, EntryId, Part, PartRun, Parts};
+pub use context::{Context, EntryId, Packed, Part, PartRun, Parts};
 pub use door::{Admitted, DoorError, DoorLimits, InvalidUtf8};
 pub use edit::{
     AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut, Regroup,

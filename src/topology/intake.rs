@@ -8,7 +8,7 @@ use super::chain::Entrance;
 use super::durable::Durable;
 use crate::component::{Answer, Intake, Outcome, promise};
 use crate::config::ComponentId;
-use crate::data::{Batch, Signal};
+use crate::data::{Batch, Packed, Signal};
 use crate::telemetry::{Counter, Live, Metrics};
 
 /// The pipelines of a receiver.
@@ -100,7 +100,7 @@ impl Intake for Pipelines {
         self.of(signal).is_taken
     }
 
-    async fn deliver(&self, batch: Batch) -> Answer {
+    async fn deliver(&self, batch: Batch, packed: Option<Packed>) -> Answer {
         let signal = self.of(batch.signal());
         let mut counted = Counted { signal, num_records: batch.num_records() as u64, taken: false };
         let entrances = self.entrances(batch.signal());
@@ -108,7 +108,7 @@ impl Intake for Pipelines {
             return Answer::new(Outcome::Retry, "the agent stops");
         }
         let answer = match &self.durable {
-            Some(durable) => durable.take_in(&self.receiver, batch, entrances).await,
+            Some(durable) => durable.take_in(&self.receiver, (batch, packed), entrances).await,
             None => Self::pass(batch, entrances).await,
         };
         counted.taken = answer.outcome == Outcome::Delivered;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use tempfile::TempDir;
 
 use super::agent::{Agent, eventually};
-use super::client::{Grpc, post};
+use super::client::{Grpc, gzip, post};
 use super::downstream::{Downstream, QUICK_RETRY, status};
 use super::records::{LOGS, PROTOBUF, log, logs, logs_of, logs_of_size, text};
 
@@ -97,6 +97,35 @@ async fn what_did_not_arrive_is_sent_after_the_next_start() {
     assert!(has_open(&agent, 0));
     agent.stop().await;
     assert_eq!(downstream.num_seen(), before);
+}
+
+#[tokio::test]
+async fn compressed_request_is_kept_as_it_came_and_arrives_after_the_next_start() {
+    let downstream = Downstream::held(|_| status(200)).await;
+    let file = downstream.over_http("");
+    let agent = Agent::start_all(&[&file, JOURNAL, NO_PATIENCE]).await.unwrap();
+    let data_dir = agent.data_dir();
+    let sent = logs_of(vec![log(text(&"many words ".repeat(50_000)))]);
+    let headers = [PROTOBUF, ("content-encoding", "gzip")];
+    let reply = post(agent.http(), "/v1/logs", &headers, gzip(&sent)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    // The same without compression is the same.
+    assert_eq!(send(&agent, &sent).await, StatusCode::OK);
+    downstream.until_seen(1).await;
+    assert!(has_open(&agent, 1));
+    agent.stop().await;
+    let segments = std::fs::read_dir(data_dir.path().join("journal")).unwrap();
+    let segments = segments.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let used: usize =
+        segments.map(|bytes| bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0)).sum();
+    assert!(used < sent.len() / 10, "{used} of {} bytes", sent.len());
+    downstream.gate.add_permits(100);
+    let before = downstream.num_seen();
+    let agent = Agent::start_after(data_dir, &[&file, JOURNAL]).await.unwrap();
+    downstream.until_seen(before + 1).await;
+    until_closed(&agent).await;
+    assert_eq!(bodies(&downstream)[before], sent);
+    agent.stop().await;
 }
 
 #[tokio::test]

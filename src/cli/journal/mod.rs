@@ -9,11 +9,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::codec::otlp_json;
 use crate::data::{Batch, Context, DoorLimits};
+use crate::extensions::journal::plain_body;
 use crate::storage::disk::ReadOnlyDisk;
 use crate::storage::journal::{AtRest, EntryAtRest, Lock};
 
@@ -162,7 +163,7 @@ fn open(folder: &Path) -> anyhow::Result<AtRest> {
 
 /// Reads a request; whoever took it in checked it before.
 fn read(journal: &AtRest, entry: &EntryAtRest) -> anyhow::Result<Batch> {
-    let body = journal.body(entry)?;
+    let body = plain_body(&entry.origin, journal.body(entry)?).map_err(|error| anyhow!(error))?;
     let context = Arc::new(Context { arrived: entry.arrived, ..Context::default() });
     Ok(Batch::try_new(entry.signal, body, context, &DoorLimits::NONE)?.batch)
 }

@@ -39,6 +39,7 @@ fn journal(folder: &Path) -> Vec<u64> {
             .to_vec(),
         owner: Vec::new(),
         body: vec![request(body).into()],
+        packed: None,
     };
     let group = ["first", "second", "third"].map(entry);
     let answers = log.append(Time::default(), &group);

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::origin::Origin;
 use super::writer::{Command, Mark, Pace, Shared, Writer};
 use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Stored};
-use crate::data::{Batch, DoorLimits, PartRun, Time};
+use crate::data::{Batch, DoorLimits, Packed, PartRun, Time};
 use crate::storage::disk::{Disk as _, LocalDisk};
 use crate::storage::journal::{
     AppendError, Appended, Entry, Lock, Log, NewEntry, OpenError, Settings,
@@ -118,8 +118,15 @@ impl Handle {
 
 #[async_trait]
 impl Journal for Handle {
-    async fn append(&self, receiver: &Arc<str>, batch: &Batch) -> Result<Stored, Answer> {
-        let origin = Origin::new(receiver, batch.context());
+    async fn append(
+        &self,
+        receiver: &Arc<str>,
+        batch: &Batch,
+        packed: Option<Packed>,
+    ) -> Result<Stored, Answer> {
+        let packed = packed.filter(|packed| packed.bytes.len() < batch.size_bytes());
+        let encoding = packed.as_ref().map(|packed| packed.encoding);
+        let origin = Origin::new(receiver, batch.context(), encoding);
         let owner = origin.owner();
         let origin = serde_json::to_vec(&origin).map_err(|error| refusal(&error.to_string()))?;
         let entry = NewEntry {
@@ -128,6 +135,7 @@ impl Journal for Handle {
             origin,
             owner,
             body: batch.chunks().to_vec(),
+            packed: packed.map(|packed| packed.bytes),
         };
         match self.ask(|reply| Command::Append(entry, reply)).await {
             Some(Ok(Appended::Stored(number))) => Ok(Stored::New(number)),
@@ -173,6 +181,7 @@ impl Journal for Handle {
         let entry = read.ok_or_else(|| io::Error::other("the journal is not open"))??;
         let Entry { arrived, signal, origin, done, body, .. } = entry;
         let origin: Origin = serde_json::from_slice(&origin)?;
+        let body = origin.plain(body)?;
         let receiver = origin.receiver.as_str().into();
         let context = Arc::new(origin.context(arrived, done));
         let admitted = Batch::try_new(signal, body, context, &DoorLimits::NONE)?;

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use self::handle::Handle;
+pub use self::origin::plain_body;
 use self::writer::Pace;
 use crate::component::{
     BuildError, Extension, ExtensionConfig, Host, Journal, Listeners, RunError,

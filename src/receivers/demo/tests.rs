@@ -6,7 +6,7 @@ use super::source::pace;
 use super::*;
 use crate::component::{Answer, Budget, Intake, Listeners, Outcome};
 use crate::config::Node;
-use crate::data::{Batch, Time, TraceId};
+use crate::data::{Batch, Packed, Time, TraceId};
 use crate::telemetry::Clock;
 
 const NOW: Time = Time::from_unix_nanos(1_790_000_000_000_000_000);
@@ -25,7 +25,7 @@ impl Intake for Taker {
         self.signals.contains(&signal)
     }
 
-    async fn deliver(&self, batch: Batch) -> Answer {
+    async fn deliver(&self, batch: Batch, _packed: Option<Packed>) -> Answer {
         let mut taken = self.taken.lock().unwrap();
         taken.push(batch);
         let has = |signal: &Signal| taken.iter().any(|batch| batch.signal() == *signal);

@@ -16,7 +16,7 @@ use super::status::{Code, Status};
 use crate::codec::inflate::{Encoding, InflateError, inflate};
 use crate::codec::otlp_json;
 use crate::component::{Charge, Inlet, Pressure, ServerAuth};
-use crate::data::{Admitted, Batch, Context, DoorLimits, Signal};
+use crate::data::{Admitted, Batch, Context, DoorLimits, Packed, Signal};
 use crate::net::{BodyLimits, Peer};
 use crate::telemetry::{Counter, with_causes};
 
@@ -122,7 +122,7 @@ impl Gate {
         context: Arc<Context>,
     ) -> Result<Taken, Status> {
         let signal = wire.signal;
-        let admitted = if wire.is_small() {
+        let (admitted, packed) = if wire.is_small() {
             self.prepare(wire, context)
         } else {
             self.prepare_apart(wire, context).await
@@ -131,7 +131,7 @@ impl Gate {
         if admitted.num_rejected > 0 {
             self.inlet.count_refused(signal, admitted.num_rejected);
         }
-        let answer = self.inlet.deliver(admitted.batch).await;
+        let answer = self.inlet.deliver_packed(admitted.batch, packed).await;
         match Status::of_answer(&answer) {
             Some(status) => Err(status),
             None => Ok(Taken::partly(admitted.num_rejected, admitted.reason.unwrap_or_default())),
@@ -143,7 +143,7 @@ impl Gate {
         self: &Arc<Self>,
         wire: Wire,
         context: Arc<Context>,
-    ) -> Result<Admitted, Status> {
+    ) -> Result<(Admitted, Option<Packed>), Status> {
         let failed = |error: &dyn std::error::Error| {
             Status::new(Code::Internal, format!("cannot read the request: {error}"))
         };
@@ -158,28 +158,36 @@ impl Gate {
         spawn_blocking(work).await.map_err(|error| failed(&error))?
     }
 
-    /// From bytes to a batch: inflate, read JSON, validate.
-    fn prepare(&self, wire: Wire, context: Arc<Context>) -> Result<Admitted, Status> {
+    /// From bytes to a batch: inflate, read JSON, validate. Also the bytes as they came, if those
+    /// are the batch's, compressed.
+    fn prepare(
+        &self,
+        wire: Wire,
+        context: Arc<Context>,
+    ) -> Result<(Admitted, Option<Packed>), Status> {
         let signal = wire.signal;
-        let plain = self.inflate(wire.encoding, wire.bytes, wire.charge)?;
-        let (bytes, charge) = match wire.format {
+        let (plain, charge, mut packed) = self.inflate(wire.encoding, wire.bytes, wire.charge)?;
+        let bytes = match wire.format {
             Format::Protobuf => plain,
             Format::Json => {
-                let (text, charge) = plain;
-                let bytes = otlp_json::decode(signal, &text)
-                    .map_err(|error| Status::invalid(with_causes(&error)))?;
-                (bytes, charge)
+                packed = None;
+                otlp_json::decode(signal, &plain)
+                    .map_err(|error| Status::invalid(with_causes(&error)))?
             }
         };
+        let sent = bytes.as_ptr_range();
         let admitted = Batch::try_new(signal, bytes, context, &self.rules.door)
             .map_err(|error| Status::invalid(with_causes(&error)))?;
+        packed.take_if(
+            |_| !matches!(admitted.batch.chunks(), [chunk] if chunk.as_ptr_range() == sent),
+        );
         // The door may have copied the request, to repair text or to reject records.
         let mut charge = Some(charge);
         let batch = admitted.batch.tied(|chunk| match charge.take() {
             Some(charge) => charge.attach(chunk),
             None => chunk,
         });
-        Ok(Admitted { batch, ..admitted })
+        Ok((Admitted { batch, ..admitted }, packed))
     }
 
     fn inflate(
@@ -187,15 +195,18 @@ impl Gate {
         encoding: Encoding,
         packed: Bytes,
         packed_charge: Charge,
-    ) -> Result<(Bytes, Charge), Status> {
+    ) -> Result<(Bytes, Charge, Option<Packed>), Status> {
         if encoding == Encoding::Identity {
-            return Ok((packed, packed_charge));
+            return Ok((packed, packed_charge, None));
         }
         let max_bytes = self.rules.limits.max_bytes;
         let mut charge = self.charge()?;
         let grow = &mut |size| charge.try_grow(size);
         match inflate(encoding, &packed, max_bytes, grow) {
-            Ok(plain) => Ok((plain, charge)),
+            Ok(plain) => {
+                let bytes = packed_charge.attach(packed);
+                Ok((plain, charge, Some(Packed { encoding: encoding.name(), bytes })))
+            }
             Err(InflateError::TooLarge { .. }) => Err(Status::too_large(max_bytes)),
             Err(InflateError::Refused(pressure)) => Err(pressure.into()),
             Err(error) => Err(Status::invalid(with_causes(&error))),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, mem};
+use std::{io, mem, slice};
 
 use bytes::Bytes;
 use twox_hash::XxHash3_128;
@@ -68,6 +68,8 @@ pub struct NewEntry {
     pub owner: Vec<u8>,
     /// The message, in pieces.
     pub body: Vec<Bytes>,
+    /// What is written and read in its place: the same, compressed.
+    pub packed: Option<Bytes>,
 }
 
 /// What became of a request that was to be stored.
@@ -297,7 +299,8 @@ impl Log {
         if let Some(number) = self.known(hash) {
             return Ok(Appended::Repeated(number));
         }
-        let NewEntry { arrived, signal, origin, body, .. } = entry;
+        let NewEntry { arrived, signal, origin, .. } = entry;
+        let body = entry.packed.as_ref().map_or(&entry.body[..], slice::from_ref);
         let (number, origin) = (self.next_entry, origin.clone());
         let head = EntryHead { number, arrived: *arrived, hash, signal: *signal, origin };
         self.put(&head, body, answers)?;

@@ -36,7 +36,7 @@ fn open(disk: &SimulatedDisk, settings: &Settings) -> (Log, Recovered) {
 fn entry(body: &[u8]) -> NewEntry {
     let body = vec![Bytes::copy_from_slice(body)];
     let (origin, owner) = (b"me".to_vec(), b"us".to_vec());
-    NewEntry { arrived: at(1), signal: Signal::Traces, origin, owner, body }
+    NewEntry { arrived: at(1), signal: Signal::Traces, origin, owner, body, packed: None }
 }
 
 fn at(seconds: u64) -> Time {
@@ -147,6 +147,22 @@ fn whose_a_request_is_counts_and_not_whence_it_comes() {
     let answers = log.append(at(2), &[other_port, other_owner]);
     assert!(matches!(answers[0], Ok(Appended::Repeated(same)) if same == number));
     assert!(matches!(answers[1], Ok(Appended::Stored(_))));
+}
+
+#[test]
+fn compressed_body_is_kept_as_it_came_and_known_again_however_it_comes() {
+    let settings = Settings { dedup_window: Duration::from_secs(60), ..settings() };
+    let disk = SimulatedDisk::new(1);
+    let (mut log, _) = open(&disk, &settings);
+    let packed = NewEntry { packed: Some(Bytes::from_static(b"short")), ..entry(&[b'x'; 1000]) };
+    let answers = log.append(at(1), &[packed, entry(&[b'x'; 1000])]);
+    let [Ok(Appended::Stored(number)), Ok(Appended::Repeated(same))] = answers.as_slice() else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(number, same);
+    disk.restart();
+    let (log, recovered) = open(&disk, &settings);
+    assert_eq!(bodies(&log, &recovered), ["short"]);
 }
 
 #[test]

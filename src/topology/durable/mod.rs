@@ -24,7 +24,7 @@ use crate::component::{
     Ack, Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry,
     Outcome, Outstanding, Stored, Way,
 };
-use crate::data::{Batch, EntryId, Signal};
+use crate::data::{Batch, EntryId, Packed, Signal};
 use crate::telemetry::{Counter, Live, Metrics};
 
 /// The account of entries that run again.
@@ -67,13 +67,13 @@ impl Durable {
     pub(super) async fn take_in(
         self: &Arc<Self>,
         receiver: &Arc<str>,
-        batch: Batch,
+        request: (Batch, Option<Packed>),
         entrances: Arc<[Entrance]>,
     ) -> Answer {
         let (taken, answer) = oneshot::channel();
         let (durable, receiver) = (Arc::clone(self), Arc::clone(receiver));
         self.tasks.spawn(async move {
-            let answer = durable.store(&receiver, batch, &entrances).await;
+            let answer = durable.store(&receiver, request, &entrances).await;
             // The client may be gone.
             let _ = taken.send(answer);
         });
@@ -83,10 +83,10 @@ impl Durable {
     async fn store(
         self: &Arc<Self>,
         receiver: &Arc<str>,
-        batch: Batch,
+        (batch, packed): (Batch, Option<Packed>),
         entrances: &[Entrance],
     ) -> Answer {
-        match self.journal.append(receiver, &batch).await {
+        match self.journal.append(receiver, &batch, packed).await {
             Ok(Stored::New(number)) => self.pass_new(number, batch, entrances).await,
             Ok(Stored::Repeated) => {}
             Err(answer) => return answer,
