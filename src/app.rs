@@ -8,16 +8,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 pub use self::embedded::{PIPELINES, Pipeline, REMOTE_WRITE_VARIABLE};
-use crate::api::{self, Servers, Sources};
+use crate::api::{self, AskReload, Reloaded, Servers, Sources};
 use crate::component::{Extensions, Host};
 use crate::components;
 use crate::config::{self, Diagnostic, Document, Source};
-use crate::telemetry::{self, Clock, Ledger, LogSampling, LogSettings, Metrics, Status};
-use crate::topology::{self, Engine, Plan, StartError};
+use crate::telemetry::{self, Clock, Gauge, Ledger, LogSampling, LogSettings, Metrics, Status};
+use crate::topology::{self, Changes, Engine, Plan, ReloadError, StartError};
 
 /// The variable that names the folder of the agent's data.
 pub const DATA_DIR_VARIABLE: &str = "CATCHMENT_DATA_DIR";
@@ -90,12 +91,17 @@ pub fn check(loaded: &Loaded, env: config::Env<'_>) -> Result<Vec<Diagnostic>, V
     }
 }
 
-/// Runs the agent until it is told to stop by SIGTERM or SIGINT, or a receiver fails.
+/// Runs the agent until it is told to stop by SIGTERM or SIGINT, or a receiver fails. At SIGHUP, and
+/// when it is asked over HTTP, `read` reads the configuration again.
 ///
 /// # Errors
 ///
 /// Fails when something cannot be started, or failed while it ran.
-pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
+pub async fn run(
+    loaded: &Loaded,
+    read: impl Fn() -> Result<Loaded, Vec<Diagnostic>>,
+    env: config::Env<'_>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -107,20 +113,25 @@ pub async fn run(loaded: &Loaded, env: config::Env<'_>) -> anyhow::Result<()> {
     let mut watches = JoinSet::new();
     watches.spawn(topology::watch_process(host.budget.clone()));
     let mut engine = start(&loaded.plan, host).await?;
-    let servers = match serve(&loaded.plan, &engine).await {
+    let (ask_reload, mut asked) = mpsc::channel(1);
+    let servers = match serve(&loaded.plan, &engine, ask_reload).await {
         Ok(servers) => servers,
         Err(error) => {
             engine.stop().await;
             return Err(error.into());
         }
     };
+    let shown = ShownReload::new(&engine.host().metrics, &engine.host().clock);
     let outcome = loop {
         tokio::select! {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             failure = engine.failure() => break Err(failure),
-            // By default it would end the process with all that is queued.
-            _ = hangup.recv() => warn!("the configuration is only read at the start"),
+            _ = hangup.recv() => drop(reload(&mut engine, &read, &shown).await),
+            Some(reply) = asked.recv() => {
+                // Who asked may be gone.
+                let _: Result<_, Reloaded> = reply.send(reload(&mut engine, &read, &shown).await);
+            }
         }
     };
     info!("stopping");
@@ -144,15 +155,83 @@ async fn start(plan: &Plan, host: Host) -> anyhow::Result<Engine> {
     }
 }
 
-async fn serve(plan: &Plan, engine: &Engine) -> Result<Servers, api::ServeError> {
+/// How the last reading of the configuration went, for the agent's own metrics.
+struct ShownReload {
+    successful: Gauge,
+    time: Gauge,
+    clock: Clock,
+}
+
+impl ShownReload {
+    fn new(metrics: &Metrics, clock: &Clock) -> Self {
+        let gauge = |what| metrics.gauge(what, &[]);
+        let shown = Self {
+            successful: gauge("catchment_config_last_reload_successful"),
+            time: gauge("catchment_config_last_reload_success_timestamp_seconds"),
+            clock: clock.clone(),
+        };
+        shown.show(true);
+        shown
+    }
+
+    fn show(&self, is_successful: bool) {
+        self.successful.set(if is_successful { 1.0 } else { 0.0 });
+        if is_successful {
+            self.time.set(self.clock.now().as_unix_nanos() as f64 / 1e9);
+        }
+    }
+}
+
+/// Reads the configuration again and makes it what runs.
+async fn reload(
+    engine: &mut Engine,
+    read: &impl Fn() -> Result<Loaded, Vec<Diagnostic>>,
+    shown: &ShownReload,
+) -> Reloaded {
+    let reloaded = match read() {
+        Ok(Loaded { plan, .. }) => {
+            for warning in topology::warnings(&plan, &engine.host().budget) {
+                warn!(place = ?warning.place().map(ToString::to_string), "{}", warning.message());
+            }
+            match engine.reload(&plan).await {
+                Ok(changes) => Reloaded::Done(changes),
+                Err(ReloadError::Refused(problems)) => Reloaded::Refused(problems),
+                Err(error) => Reloaded::Failed(telemetry::with_causes(&error)),
+            }
+        }
+        Err(problems) => Reloaded::Refused(problems),
+    };
+    match &reloaded {
+        Reloaded::Done(Changes { added, removed, changed, .. }) => {
+            info!(?added, ?removed, ?changed, "the configuration was read again");
+        }
+        Reloaded::Refused(problems) => {
+            error!(
+                problems = config::render(problems),
+                "the configuration cannot be used, the one before stays"
+            );
+        }
+        Reloaded::Failed(error) => error!(error, "the configuration cannot be started"),
+    }
+    shown.show(matches!(reloaded, Reloaded::Done(_)));
+    reloaded
+}
+
+async fn serve(
+    plan: &Plan,
+    engine: &Engine,
+    ask_reload: AskReload,
+) -> Result<Servers, api::ServeError> {
     let host = engine.host();
     let sources = Sources {
         metrics: host.metrics.clone(),
         ledger: host.ledger.clone(),
         extensions: host.extensions.clone(),
+        reload: Some(ask_reload),
         ..Sources::default()
     };
-    api::serve(plan.settings(), sources.with_handles(engine.handles().iter().cloned())).await
+    let handles = engine.handles().clone();
+    api::serve(plan.settings(), sources.with_handles(move || handles.all())).await
 }
 
 /// What the engine offers to components.

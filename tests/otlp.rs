@@ -33,6 +33,7 @@ mod otlp {
     mod limits;
     mod pressure;
     mod records;
+    mod reload;
     mod rpc;
     mod security;
 }

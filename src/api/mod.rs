@@ -9,12 +9,14 @@
 //! | `GET /api/v1/logs/tail` | streams new records | `service::api` |
 //! | `GET /api/v1/openapi.json` | describes these | `service::api` |
 //! | `GET /metrics` | the agent's own metrics, Prometheus text | `service::telemetry::metrics` |
+//! | `POST /-/reload` | reads the configuration again | `service::api` |
 //! | `GET /debug/ledger` | the accounts of records | both |
 
 mod own;
 mod params;
 mod record;
 mod records;
+mod reload;
 mod search;
 mod server;
 mod tail;
@@ -22,6 +24,7 @@ mod times;
 
 pub use params::ApiError;
 pub use records::{FindError, find};
+pub use reload::{AskReload, Reloaded};
 pub use server::{ServeError, Servers, Sources, serve};
 pub use times::{EXPECTED as EXPECTED_TIME, parse as parse_time, show as show_time};
 

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::params::{ApiError, read};
 use super::record::{self, SEVERITIES};
 use super::records::RecordsRequest;
+use super::server::Indexes;
 use super::tail::MAX_TAILS;
 use super::times;
 use crate::net::{Body, json, with_type};
@@ -40,14 +41,14 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 
 /// Searches over log indexes.
 pub(super) struct Searcher {
-    indexes: Vec<Arc<LogIndex>>,
+    indexes: Indexes,
     permits: Arc<Semaphore>,
     /// Tails that may still be opened.
     pub(super) tails: Arc<Semaphore>,
 }
 
 impl Searcher {
-    pub(super) fn new(indexes: Vec<Arc<LogIndex>>) -> Self {
+    pub(super) fn new(indexes: Indexes) -> Self {
         let tails = Arc::new(Semaphore::new(MAX_TAILS));
         Self { indexes, permits: Arc::new(Semaphore::new(MAX_SEARCHES)), tails }
     }
@@ -137,7 +138,7 @@ impl Searcher {
     ) -> Result<T, ApiError> {
         let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
-        let indexes = self.indexes.clone();
+        let indexes = self.indexes.now();
         let work = move || {
             // A search that nobody waits for any more counts until it ends.
             let _permit = permit;

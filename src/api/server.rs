@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::own;
 use super::params::{ApiError, decoded};
+use super::reload::{AskReload, reload};
 use super::search::Searcher;
 use crate::component::{AuthError, BuildError, Extensions, ServerAuth};
 use crate::config::{Endpoint, Settings};
@@ -27,25 +28,45 @@ const MAX_CONNECTIONS: usize = 256;
 #[derive(Clone, Default)]
 pub struct Sources {
     /// The log indexes of all `logindex` exporters.
-    pub indexes: Vec<Arc<LogIndex>>,
+    pub indexes: Indexes,
     /// The agent's own metrics.
     pub metrics: Metrics,
     /// The accounts of records.
     pub ledger: Ledger,
     /// The extensions that run, among which are authenticators.
     pub extensions: Extensions,
+    /// Who reads the configuration again; nobody, where the agent cannot.
+    pub reload: Option<AskReload>,
 }
 
 impl Sources {
-    /// Takes the log indexes among the handles of exporters.
+    /// Takes the log indexes among the handles of exporters, which are asked for at each search.
     #[must_use]
     pub fn with_handles(
         mut self,
-        handles: impl IntoIterator<Item = Arc<dyn Any + Send + Sync>>,
+        handles: impl Fn() -> Vec<Arc<dyn Any + Send + Sync>> + Send + Sync + 'static,
     ) -> Self {
-        let indexes = handles.into_iter().filter_map(|handle| handle.downcast().ok());
-        self.indexes.extend(indexes);
+        let indexes =
+            move || handles().into_iter().filter_map(|handle| handle.downcast().ok()).collect();
+        self.indexes = Indexes(Arc::new(indexes));
         self
+    }
+}
+
+/// Log indexes that come and go.
+#[derive(Clone)]
+pub struct Indexes(Arc<dyn Fn() -> Vec<Arc<LogIndex>> + Send + Sync>);
+
+impl Default for Indexes {
+    fn default() -> Self {
+        Self(Arc::new(Vec::new))
+    }
+}
+
+impl Indexes {
+    /// Those that there are now.
+    pub(super) fn now(&self) -> Vec<Arc<LogIndex>> {
+        (self.0)()
     }
 }
 
@@ -128,6 +149,7 @@ pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, Ser
             ledger: sources.ledger.clone(),
             hosts: vec![api.endpoint.host().to_owned()],
             auth,
+            reload: sources.reload.clone(),
             stop: servers.stop.clone(),
         };
         servers.api_addr = Some(servers.listen("service::api", &api.endpoint, surface)?);
@@ -139,6 +161,7 @@ pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, Ser
             ledger: sources.ledger.clone(),
             hosts: vec![endpoint.host().to_owned()],
             auth: None,
+            reload: None,
             stop: servers.stop.clone(),
         };
         let addr = servers.listen("service::telemetry::metrics", &endpoint, surface)?;
@@ -188,6 +211,7 @@ struct Surface {
     /// Names by which clients may call this server, besides addresses and `localhost`.
     hosts: Vec<String>,
     auth: Option<Arc<dyn ServerAuth>>,
+    reload: Option<AskReload>,
     /// Ends what would go on without end.
     stop: CancellationToken,
 }
@@ -234,10 +258,12 @@ impl Surface {
             let message = format!("there is no `{path}` here");
             return ApiError::new(StatusCode::NOT_FOUND, message).respond();
         };
-        if request.method() != Method::GET {
-            let message = format!("`{path}` answers GET only");
+        let method = target.method();
+        if request.method() != method {
+            let message = format!("`{path}` answers {method} only");
             let mut refusal = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).respond();
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            let method = HeaderValue::from_str(method.as_str());
+            refusal.headers_mut().extend(method.map(|method| (ALLOW, method)));
             return refusal;
         }
         let query = request.uri().query();
@@ -254,6 +280,7 @@ impl Surface {
             Target::OpenApi => Ok(own::open_api()),
             Target::Metrics => Ok(own::metrics(&self.metrics)),
             Target::Ledger => Ok(own::ledger(&self.ledger)),
+            Target::Reload(ask) => Ok(reload(ask).await),
         };
         answer.unwrap_or_else(|error| error.respond())
     }
@@ -264,6 +291,9 @@ impl Surface {
             ("/debug/ledger", _) => return Some(Target::Ledger),
             ("/metrics", None) => return Some(Target::Metrics),
             _ => {}
+        }
+        if path == "/-/reload" {
+            return self.reload.as_ref().map(Target::Reload);
         }
         let searcher = self.searcher.as_ref()?;
         if path == "/api/v1/openapi.json" {
@@ -292,4 +322,14 @@ enum Target<'a> {
     OpenApi,
     Metrics,
     Ledger,
+    Reload(&'a AskReload),
+}
+
+impl Target<'_> {
+    const fn method(&self) -> Method {
+        match self {
+            Self::Reload(_) => Method::POST,
+            _ => Method::GET,
+        }
+    }
 }

@@ -99,7 +99,7 @@ async fn serve_indexes<const N: usize>(indexes: [Arc<LogIndex>; N]) -> Servers {
     settings.telemetry.metrics.address = Some(endpoint);
     let mut handles: Vec<Arc<dyn std::any::Any + Send + Sync>> = vec![Arc::new("no index")];
     handles.extend(indexes.map(|index| index as _));
-    let sources = Sources::default().with_handles(handles);
+    let sources = Sources::default().with_handles(move || handles.clone());
     serve(&settings, sources).await.unwrap()
 }
 

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::Args;
 
+use crate::config::Diagnostic;
 use crate::{app, config};
 
 /// Where the configuration comes from.
@@ -21,9 +22,13 @@ pub(super) struct ConfigArgs {
 impl ConfigArgs {
     /// Reads and checks the configuration.
     pub(super) fn load(&self) -> anyhow::Result<app::Loaded> {
+        self.read().map_err(|problems| anyhow!(config::render(&problems)))
+    }
+
+    /// The same; fails with everything that is wrong.
+    pub(super) fn read(&self) -> Result<app::Loaded, Vec<Diagnostic>> {
         app::sources(&self.configs, &environment)
             .and_then(|sources| app::load(&sources, &self.sets, &environment))
-            .map_err(|problems| anyhow!(config::render(&problems)))
     }
 }
 

@@ -5,6 +5,7 @@ mod config_args;
 mod journal;
 mod load;
 mod pipelines;
+mod plan;
 mod print_config;
 mod run;
 mod search;
@@ -33,6 +34,7 @@ enum Command {
     PrintConfig(print_config::PrintConfig),
     Components(components::Components),
     Pipelines(pipelines::Pipelines),
+    Plan(plan::Plan),
     Load(Box<load::Load>),
     Search(Box<search::Search>),
     Journal(journal::Journal),
@@ -51,6 +53,7 @@ impl Cli {
             Command::PrintConfig(print_config) => print_config.run(),
             Command::Components(components) => components.run(),
             Command::Pipelines(pipelines) => pipelines.run(),
+            Command::Plan(plan) => plan.run(),
             Command::Load(load) => load.run(),
             Command::Search(search) => search.run(),
             Command::Journal(journal) => journal.run(),

@@ -6,7 +6,7 @@ use clap::Args;
 use super::ConfigArgs;
 use crate::app;
 
-/// Runs the agent until SIGTERM or SIGINT
+/// Runs the agent until SIGTERM or SIGINT; SIGHUP reads the configuration again
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -22,7 +22,8 @@ impl Run {
             .thread_name("catchment")
             .build()
             .context("cannot start the runtime")?;
-        let outcome = runtime.block_on(app::run(&loaded, &super::environment));
+        let outcome =
+            runtime.block_on(app::run(&loaded, || self.config.read(), &super::environment));
         // What still hangs in a blocking call must not keep the process.
         runtime.shutdown_timeout(std::time::Duration::from_secs(1));
         outcome

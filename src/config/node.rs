@@ -1,5 +1,6 @@
 //! The tree that configuration is read into: values, their original text and their places.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{Diagnostic, Place, SourceText, parse};
@@ -112,6 +113,40 @@ impl Node {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// Writes all that it says, and not where that was written: equal text, equal settings.
+    pub fn spell(&self, out: &mut String) {
+        let _ = match &self.value {
+            Value::Null => write!(out, "~"),
+            Value::Bool(value) => write!(out, "{value}"),
+            Value::Int(value) => write!(out, "{value}"),
+            Value::Float(value) => write!(out, "{value:?}"),
+            Value::String(text) => write!(out, "{text:?}"),
+            Value::List(nodes) => {
+                out.push('[');
+                for node in nodes {
+                    node.spell(out);
+                    out.push(',');
+                }
+                out.push(']');
+                Ok(())
+            }
+            Value::Map(map) => {
+                out.push('{');
+                for entry in map.entries() {
+                    let _ = write!(out, "{:?}:", entry.key);
+                    entry.node.spell(out);
+                    out.push(',');
+                }
+                out.push('}');
+                Ok(())
+            }
+        };
+        // What a string target would take.
+        if let Some(text) = &self.text {
+            let _ = write!(out, "<{text:?}>");
+        }
     }
 
     /// Where it was written.

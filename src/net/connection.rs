@@ -14,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -25,6 +25,8 @@ use super::watch::{Activity, Tracked, Watched};
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long the first bytes of a connection are waited for when the server was told to stop.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// How long an idle connection may take to close.
 const CLOSING: Duration = Duration::from_secs(1);
 /// How long an idle connection that makes room for another may take to close.
@@ -56,6 +58,13 @@ where
     H: Fn(Request<Incoming>, Arc<Peer>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    /// Waits until the server was told to stop, and then as long as a connection that was just
+    /// accepted has for the request that may be on its way.
+    pub(super) async fn stopped_before_requests(&self) {
+        self.stop.cancelled().await;
+        sleep(FIRST_REQUEST.min(self.options.drain)).await;
+    }
+
     /// Serves a connection to its end.
     pub(super) async fn serve<S>(&self, mut accepted: Accepted<S>)
     where
@@ -64,7 +73,7 @@ where
         let activity = Arc::clone(&accepted.activity);
         let detected = tokio::select! {
             detected = timeout(self.options.header_timeout, detect(&mut accepted.stream)) => detected,
-            () = self.stop.cancelled() => return,
+            () = self.stopped_before_requests() => return,
             () = activity.evict.notified() => return,
         };
         let Ok(Ok((read_ahead, is_http2))) = detected else {

@@ -233,7 +233,7 @@ async fn serve_stream<H, F, S>(
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     let shaken = tokio::select! {
         shaken = timeout(server.options.handshake_timeout, handshake) => shaken,
-        () = server.stop.cancelled() => return,
+        () = server.stopped_before_requests() => return,
         () = activity.evict.notified() => return,
     };
     match shaken {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::graph::{End, Plan, Planned, PlannedExporter, PlannedPipeline};
+use super::prints::Prints;
 use crate::component::{
     BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host, Journal,
     LoadedReceiver, Output, Processor, Receiver, Shard, Sharding, Transport,
@@ -35,7 +36,20 @@ pub(super) struct BuiltConnector {
     pub(super) segment: BuiltSegment,
 }
 
-/// All components, built and not started.
+/// What runs already and stays.
+pub(super) struct Stays<'a> {
+    pub(super) kept: &'a Prints,
+    pub(super) extensions: &'a [(ComponentId, Arc<dyn Extension>)],
+}
+
+impl Stays<'_> {
+    fn extension(&self, id: &ComponentId) -> Option<Arc<dyn Extension>> {
+        let (_, extension) = self.extensions.iter().find(|(other, _)| other == id)?;
+        self.kept.extensions.contains_key(id).then(|| Arc::clone(extension))
+    }
+}
+
+/// All components that are new, built and not started.
 pub(super) struct Components {
     pub(super) host: Host,
     pub(super) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
@@ -47,7 +61,7 @@ pub(super) struct Components {
 }
 
 impl Components {
-    /// Builds everything that `plan` uses.
+    /// Builds everything that `plan` uses and that does not stay.
     ///
     /// # Errors
     ///
@@ -56,21 +70,30 @@ impl Components {
         plan: &Plan,
         mut host: Host,
         num_workers: usize,
+        stays: &Stays<'_>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let mut extensions = Vec::new();
+        let mut running = HashMap::new();
         for (id, planned) in &plan.extensions {
+            if let Some(extension) = stays.extension(id) {
+                running.insert(id.clone(), extension);
+                continue;
+            }
             let built = planned.loaded.build(&host);
-            extensions.extend(note(built, planned, &mut problems).map(|built| (id.clone(), built)));
+            if let Some(built) = note(built, planned, &mut problems) {
+                running.insert(id.clone(), Arc::clone(&built));
+                extensions.push((id.clone(), built));
+            }
         }
-        let running: HashMap<_, _> = extensions.iter().cloned().collect();
         host.extensions = Extensions::new(running);
         let journal = journal(plan, &host.extensions, &mut problems);
-        let mut builder =
-            Builder { plan, host, has_journal: journal.is_some(), num_workers, problems };
+        let (has_journal, kept) = (journal.is_some(), stays.kept);
+        let mut builder = Builder { plan, host, has_journal, num_workers, kept, problems };
         let exporters = builder.exporters();
         let connectors = builder.connectors();
         let pipelines = plan.pipelines.iter();
+        let pipelines = pipelines.filter(|pipeline| !kept.pipelines.contains_key(&pipeline.id));
         let pipelines =
             pipelines.map(|pipeline| (pipeline.id.clone(), builder.segments(pipeline))).collect();
         let receivers = builder.receivers();
@@ -148,6 +171,7 @@ struct Builder<'a> {
     host: Host,
     has_journal: bool,
     num_workers: usize,
+    kept: &'a Prints,
     problems: Vec<Diagnostic>,
 }
 
@@ -169,9 +193,10 @@ impl Builder<'_> {
             let end = End::Component(id.clone());
             for signal in Signal::ALL {
                 let mut pipelines = self.plan.pipelines.iter();
-                if !pipelines.any(|pipeline| {
+                let is_used = pipelines.any(|pipeline| {
                     pipeline.id.signal() == signal && pipeline.exporters.contains(&end)
-                }) {
+                });
+                if !is_used || self.kept.exporters.contains_key(&(id.clone(), signal)) {
                     continue;
                 }
                 let built = planned.loaded.exporter.build(&self.context(id, signal));
@@ -208,7 +233,8 @@ impl Builder<'_> {
                 let is_fed = pipelines.any(|pipeline| {
                     pipeline.id.signal() == signal && pipeline.exporters.contains(&end)
                 });
-                if !is_fed || outputs.is_empty() {
+                let stays = self.kept.connectors.contains_key(&(id.clone(), signal));
+                if !is_fed || outputs.is_empty() || stays {
                     continue;
                 }
                 let sharding = planned.loaded.sharding;
@@ -315,6 +341,9 @@ impl Builder<'_> {
             else {
                 continue;
             };
+            if self.kept.receivers.contains_key(id) {
+                continue;
+            }
             let built = planned.loaded.build(&self.context(id, pipeline.id.signal()));
             let built = note(built, planned, &mut self.problems);
             self.check_addresses(planned);

@@ -59,6 +59,7 @@ pub(super) struct PlannedPipeline {
 }
 
 /// A file that was read and checked: what is to be built, and how it hangs together.
+#[derive(Clone)]
 pub struct Plan {
     pub(super) receivers: BTreeMap<ComponentId, Planned<LoadedReceiver>>,
     pub(super) processors: BTreeMap<ComponentId, Planned<LoadedProcessor>>,

@@ -5,38 +5,37 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Plan;
-use super::build::{BuiltConnector, BuiltExporter, BuiltSegment, Components};
-use super::chain::{Chain, Division, Entrance, Exit, Segment, Stage, StageContext, Workers};
-use super::driver::Driver;
+use super::build::{BuiltExporter, Components, Stays};
+use super::chain::{State, Workers};
+use super::driver::{Driver, Waiting};
 use super::durable::Durable;
-use super::fanout::FanOut;
-use super::graph::{End, PlannedPipeline};
-use super::intake::Pipelines;
+use super::graph::End;
+use super::intake::{Intakes, Pipelines};
+use super::prints::Prints;
+use super::wiring::{ChainId, Entrances, Wiring, descriptions};
 use crate::component::{
-    Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, RunError, Sharding,
-    Transport, Way,
+    Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, Receiver, RunError,
+    Transport,
 };
-use crate::config::{ComponentId, Diagnostic, PipelineId};
+use crate::config::{ComponentId, Diagnostic};
 use crate::data::Signal;
 use crate::net::{BindError, bind_tcp, bind_unix};
-use crate::storage::quarantine::Quarantine;
-use crate::telemetry::PipelineDescription;
 
 /// How long requests that are being read may still come in when the agent stops.
-const REQUEST_GRACE: Duration = Duration::from_secs(2);
+pub(super) const REQUEST_GRACE: Duration = Duration::from_secs(2);
 
 /// How long what was given up may take to end.
-const ABORT_GRACE: Duration = Duration::from_secs(5);
+pub(super) const ABORT_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,18 +80,61 @@ pub enum StartError {
 
 /// The agent at work.
 pub struct Engine {
-    host: Host,
-    listeners: Listeners,
-    extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
-    drivers: BTreeMap<(ComponentId, Signal), Driver>,
-    handles: Vec<Arc<dyn Any + Send + Sync>>,
-    workers: Workers,
-    intakes: Vec<Arc<Pipelines>>,
+    pub(super) host: Host,
+    pub(super) listeners: Listeners,
+    /// What runs of the plan.
+    pub(super) running: Prints,
+    pub(super) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    pub(super) drivers: BTreeMap<(ComponentId, Signal), Driver>,
+    pub(super) handles: Handles,
+    pub(super) workers: BTreeMap<ChainId, Workers>,
+    pub(super) entrances: Entrances,
+    pub(super) intakes: Intakes,
     receivers: JoinSet<(ComponentId, Result<(), RunError>)>,
-    durable: Option<Arc<Durable>>,
+    pub(super) receiver_tasks: BTreeMap<ComponentId, ReceiverTask>,
+    pub(super) durable: Option<Arc<Durable>>,
     replay: JoinSet<()>,
+    /// Drivers that end, with the rest of what they have, and what cuts them short.
+    pub(super) retired: JoinSet<()>,
+    pub(super) retired_aborts: Vec<CancellationToken>,
+    /// What waits for the next driver of an exporter.
+    pub(super) waiting: BTreeMap<(ComponentId, Signal), Waiting>,
     stop_receivers: CancellationToken,
-    shutdown_timeout: Duration,
+    pub(super) plan: Plan,
+}
+
+/// A receiver that runs.
+pub(super) struct ReceiverTask {
+    pub(super) stop: CancellationToken,
+    pub(super) task: AbortHandle,
+}
+
+/// What exporters show to the HTTP surface, such as log indexes. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Handles {
+    by_exporter: Arc<Mutex<HandleMap>>,
+}
+
+type HandleMap = BTreeMap<(ComponentId, Signal), Arc<dyn Any + Send + Sync>>;
+
+impl Handles {
+    /// Those that there are now.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<dyn Any + Send + Sync>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn insert(&self, exporter: (ComponentId, Signal), handle: Arc<dyn Any + Send + Sync>) {
+        self.lock().insert(exporter, handle);
+    }
+
+    pub(super) fn remove(&self, exporter: &(ComponentId, Signal)) {
+        self.lock().remove(exporter);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HandleMap> {
+        self.by_exporter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Builds everything that a plan uses, and nothing more: for `catchment validate`.
@@ -101,7 +143,8 @@ pub struct Engine {
 ///
 /// Fails with all that cannot be built, each with its place in the file.
 pub fn check(plan: &Plan, host: Host) -> Result<(), Vec<Diagnostic>> {
-    Components::build(plan, host, 1).map(drop)
+    let stays = Stays { kept: &Prints::default(), extensions: &[] };
+    Components::build(plan, host, 1, &stays).map(drop)
 }
 
 impl Engine {
@@ -112,23 +155,27 @@ impl Engine {
     /// Fails when a component cannot be built or started, or an address cannot be listened on;
     /// what was started is stopped again.
     pub async fn start(plan: &Plan, host: Host) -> Result<Self, StartError> {
-        let num_workers = available_parallelism().map_or(1, NonZeroUsize::get);
-        let components = Components::build(plan, host, num_workers).map_err(StartError::Build)?;
         let mut engine = Self {
-            host: components.host.clone(),
+            host,
             listeners: Listeners::default(),
+            running: Prints::default(),
             extensions: Vec::new(),
             drivers: BTreeMap::new(),
-            handles: Vec::new(),
-            workers: Workers::default(),
-            intakes: Vec::new(),
+            handles: Handles::default(),
+            workers: BTreeMap::new(),
+            entrances: Entrances::default(),
+            intakes: Intakes::default(),
             receivers: JoinSet::new(),
+            receiver_tasks: BTreeMap::new(),
             durable: None,
             replay: JoinSet::new(),
+            retired: JoinSet::new(),
+            retired_aborts: Vec::new(),
+            waiting: BTreeMap::new(),
             stop_receivers: CancellationToken::new(),
-            shutdown_timeout: plan.settings().shutdown_timeout.get(),
+            plan: plan.clone(),
         };
-        match engine.start_all(plan, components).await {
+        match engine.apply(plan).await {
             Ok(()) => Ok(engine),
             Err(error) => {
                 engine.stop().await;
@@ -139,7 +186,7 @@ impl Engine {
 
     /// The handles of exporters, such as log indexes that can be searched.
     #[must_use]
-    pub fn handles(&self) -> &[Arc<dyn Any + Send + Sync>] {
+    pub const fn handles(&self) -> &Handles {
         &self.handles
     }
 
@@ -173,20 +220,38 @@ impl Engine {
         std::future::pending().await
     }
 
-    async fn start_all(&mut self, plan: &Plan, components: Components) -> Result<(), StartError> {
+    /// Makes what runs be what `plan` says; what is equal stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails when something cannot be built, and nothing is changed then; or when something cannot
+    /// be started, and then a part of it runs.
+    pub(super) async fn apply(&mut self, plan: &Plan) -> Result<(), StartError> {
+        let wanted = Prints::of(plan);
+        let kept = self.running.kept(&wanted);
+        let num_workers = available_parallelism().map_or(1, NonZeroUsize::get);
+        let stays = Stays { kept: &kept, extensions: &self.extensions };
+        let components = Components::build(plan, self.host.clone(), num_workers, &stays);
+        let components = components.map_err(StartError::Build)?;
         self.bind(plan)?;
+        let states = self.retire(&wanted, &kept).await;
+        self.host = components.host;
         for (id, extension) in components.extensions {
             let listeners = self.listeners.of(&format!("extensions::{id}"));
             let started = extension.start(&listeners, &self.host).await;
             started.map_err(|source| StartError::Extension { id: id.clone(), source })?;
+            note(&mut self.running.extensions, &wanted.extensions, &id);
             self.extensions.push((id, extension));
         }
-        self.durable = components.journal.map(|journal| {
-            Arc::new(Durable::new(journal, self.host.budget.clone(), &self.host.metrics))
-        });
+        let is_first = self.durable.is_none();
+        if is_first {
+            self.durable = components.journal.map(|journal| {
+                Arc::new(Durable::new(journal, self.host.budget.clone(), &self.host.metrics))
+            });
+        }
         let answers_early = plan.answers_early() && self.durable.is_none();
-        self.start_exporters(components.exporters, answers_early).await?;
-        let entrances = Wiring {
+        self.start_exporters(components.exporters, (answers_early, is_first), &wanted).await?;
+        Wiring {
             plan,
             answers_early,
             durable: self.durable.as_ref(),
@@ -195,29 +260,24 @@ impl Engine {
             workers: &mut self.workers,
             connectors: components.connectors,
             pipelines: components.pipelines,
-            entrances: Entrances::default(),
+            entrances: &mut self.entrances,
+            states,
         }
         .wire()?;
-        if let Some(durable) = &self.durable {
+        self.running.connectors.clone_from(&wanted.connectors);
+        self.running.pipelines.clone_from(&wanted.pipelines);
+        if is_first && let Some(durable) = &self.durable {
             durable.recover();
         }
-        for (id, receiver) in components.receivers {
-            let end = End::Component(id.clone());
-            let ways = |signal| entrances.of(plan, &end, signal);
-            let durable = self.durable.clone();
-            let intake = Arc::new(Pipelines::new(&id, ways, durable, &self.host.metrics));
-            self.intakes.push(Arc::clone(&intake));
-            let (budget, clock) = (self.host.budget.clone(), self.host.clock.clone());
-            let listeners = self.listeners.of(&format!("receivers::{id}"));
-            let inlet = Inlet::new(intake, budget, clock, listeners);
-            let stop = self.stop_receivers.clone();
-            self.receivers.spawn(async move { (id, receiver.run(inlet, stop).await) });
+        self.open_intakes(plan, &wanted);
+        self.start_receivers(components.receivers, &wanted);
+        if is_first && let Some(durable) = &self.durable {
+            self.replay.spawn(Arc::clone(durable).run_again(self.intakes.clone()));
         }
-        if let Some(durable) = &self.durable {
-            let intakes = self.intakes.iter();
-            let intakes = intakes.map(|intake| (Arc::clone(intake.receiver()), Arc::clone(intake)));
-            self.replay.spawn(Arc::clone(durable).run_again(intakes.collect()));
-        }
+        let endpoints: Vec<_> =
+            endpoints(plan).map(|(path, endpoint)| (path, endpoint.clone())).collect();
+        self.listeners.retain(&endpoints);
+        self.plan = plan.clone();
         self.host.status.set_pipelines(descriptions(plan));
         self.host.status.set_ready();
         info!(pipelines = plan.pipelines.len(), "everything runs");
@@ -227,41 +287,81 @@ impl Engine {
     async fn start_exporters(
         &mut self,
         exporters: Vec<BuiltExporter>,
-        answers_early: bool,
+        (answers_early, is_first): (bool, bool),
+        wanted: &Prints,
     ) -> Result<(), StartError> {
         for built in exporters {
             let started = built.exporter.start().await;
             let held =
                 started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
-            if let Some(durable) = &self.durable {
+            if is_first && let Some(durable) = &self.durable {
                 durable.take_held(&held);
             }
-            self.handles.extend(built.exporter.handle());
-            let key = (&built.id, built.signal);
-            let driver =
-                Driver::start(key, built.exporter, built.driver, answers_early, &self.host);
-            self.drivers.insert((built.id, built.signal), driver);
+            let key = (built.id.clone(), built.signal);
+            if let Some(handle) = built.exporter.handle() {
+                self.handles.insert(key.clone(), handle);
+            }
+            let driver = Driver::start(
+                (&built.id, built.signal),
+                built.exporter,
+                built.driver,
+                answers_early,
+                &self.host,
+            );
+            if let Some(waiting) = self.waiting.remove(&key) {
+                driver.adopt(waiting);
+            }
+            note(&mut self.running.exporters, &wanted.exporters, &key);
+            self.drivers.insert(key, driver);
         }
         Ok(())
     }
 
+    /// Gives every receiver its ways into pipelines.
+    fn open_intakes(&self, plan: &Plan, wanted: &Prints) {
+        for id in wanted.receivers.keys() {
+            let end = End::Component(id.clone());
+            let intake = self.intakes.get(&id.to_string()).unwrap_or_else(|| {
+                let durable = self.durable.clone();
+                let intake = Arc::new(Pipelines::new(id, durable, &self.host.metrics));
+                self.intakes.insert(&intake);
+                intake
+            });
+            intake.open(|signal| self.entrances.of(plan, &end, signal));
+        }
+    }
+
+    /// Starts receivers; then those end whose places they take.
+    fn start_receivers(
+        &mut self,
+        receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+        wanted: &Prints,
+    ) {
+        for (id, receiver) in receivers {
+            let Some(intake) = self.intakes.get(&id.to_string()) else { continue };
+            let (budget, clock) = (self.host.budget.clone(), self.host.clock.clone());
+            let listeners = self.listeners.of(&format!("receivers::{id}"));
+            let inlet = Inlet::new(intake, budget, clock, listeners);
+            let stop = self.stop_receivers.child_token();
+            note(&mut self.running.receivers, &wanted.receivers, &id);
+            let running = (id.clone(), stop.clone());
+            let task = self.receivers.spawn(async move { (id, receiver.run(inlet, stop).await) });
+            let (id, stop) = running;
+            if let Some(before) = self.receiver_tasks.insert(id, ReceiverTask { stop, task }) {
+                before.stop.cancel();
+            }
+        }
+    }
+
     /// Binds every address that receivers and extensions ask for.
     fn bind(&self, plan: &Plan) -> Result<(), StartError> {
-        let used = plan.receivers.iter().filter(|(id, _)| {
-            let end = End::Component((*id).clone());
-            plan.pipelines.iter().any(|pipeline| pipeline.receivers.contains(&end))
-        });
-        let receivers =
-            used.map(|(_, planned)| (planned.path.as_str(), planned.loaded.endpoints.as_slice()));
-        let extensions = plan.extensions.iter();
-        let extensions = extensions
-            .map(|(_, planned)| (planned.path.as_str(), planned.loaded.endpoints.as_slice()));
-        for (component, endpoints) in receivers.chain(extensions) {
-            for endpoint in endpoints {
+        for (component, endpoint) in endpoints(plan) {
+            let listeners = self.listeners.of(component);
+            if !listeners.contains(endpoint) {
                 let bound = bind_endpoint(component, endpoint).map_err(|source| {
                     StartError::Bind { component: component.to_owned(), source }
                 })?;
-                self.listeners.of(component).insert(endpoint, bound);
+                listeners.insert(endpoint, bound);
             }
         }
         Ok(())
@@ -271,23 +371,27 @@ impl Engine {
     ///
     /// What cannot be sent in that time is dropped and counted; with a journal, it stays there.
     pub async fn stop(mut self) {
-        let deadline = Instant::now() + self.shutdown_timeout;
+        let shutdown_timeout = self.plan.settings().shutdown_timeout.get();
+        let deadline = Instant::now() + shutdown_timeout;
         self.host.status.set_stopping();
         self.stop_receivers.cancel();
-        let grace = Instant::now() + REQUEST_GRACE.min(self.shutdown_timeout);
+        let grace = Instant::now() + REQUEST_GRACE.min(shutdown_timeout);
         let have_ended = timeout_at(grace, all_ended(&mut self.receivers)).await.is_ok();
         // Clients may wait for what stages hold until nothing more comes.
-        self.intakes.iter().for_each(|intake| intake.close());
+        self.intakes.all().iter().for_each(|intake| intake.close());
         if let Some(durable) = &self.durable {
             durable.stop().await;
             all_ended(&mut self.replay).await;
         }
-        let aborts: Vec<_> = self.drivers.values().map(Driver::abort_token).collect();
+        let drivers = self.drivers.values().map(Driver::abort_token);
+        let aborts: Vec<_> = drivers.chain(self.retired_aborts.drain(..)).collect();
         let inlets: Vec<_> = self.drivers.values().map(Driver::inlet).collect();
-        let (workers, drivers) = (self.workers, self.drivers);
+        let (workers, drivers, mut retired) = (self.workers, self.drivers, self.retired);
+        drop(self.entrances);
         let finish = async move {
             // A thread that panicked was told by the panic hook.
-            let _ = spawn_blocking(move || workers.join()).await;
+            let _ = spawn_blocking(move || join_all(workers)).await;
+            all_ended(&mut retired).await;
             for driver in drivers.into_values() {
                 driver.stop().await;
             }
@@ -311,8 +415,34 @@ impl Engine {
     }
 }
 
-async fn all_ended<T: 'static>(tasks: &mut JoinSet<T>) {
+pub(super) async fn all_ended<T: 'static>(tasks: &mut JoinSet<T>) {
     while tasks.join_next().await.is_some() {}
+}
+
+/// Waits for the ends of chains; what their stages knew.
+pub(super) fn join_all(workers: BTreeMap<ChainId, Workers>) -> BTreeMap<ChainId, Vec<State>> {
+    workers.into_iter().map(|(id, workers)| (id, workers.join())).collect()
+}
+
+/// Notes that a part runs.
+fn note<K: Ord + Clone>(running: &mut BTreeMap<K, u128>, wanted: &BTreeMap<K, u128>, key: &K) {
+    if let Some(print) = wanted.get(key) {
+        running.insert(key.clone(), *print);
+    }
+}
+
+/// The addresses of receivers that feed pipelines, and of extensions, by the component's path.
+pub(super) fn endpoints(plan: &Plan) -> impl Iterator<Item = (&str, &Endpoint)> {
+    let used = plan.receivers.iter().filter(|(id, _)| {
+        let end = End::Component((*id).clone());
+        plan.pipelines.iter().any(|pipeline| pipeline.receivers.contains(&end))
+    });
+    let receivers = used.map(|(_, planned)| (&planned.path, &planned.loaded.endpoints));
+    let extensions = plan.extensions.iter();
+    let extensions = extensions.map(|(_, planned)| (&planned.path, &planned.loaded.endpoints));
+    receivers
+        .chain(extensions)
+        .flat_map(|(path, endpoints)| endpoints.iter().map(|endpoint| (path.as_str(), endpoint)))
 }
 
 fn bind_endpoint(component: &str, endpoint: &Endpoint) -> Result<Listener, BindError> {
@@ -327,164 +457,4 @@ fn bind_endpoint(component: &str, endpoint: &Endpoint) -> Result<Listener, BindE
             Ok(Listener::Tcp(bound.listener))
         }
     }
-}
-
-/// The ways into pipelines and connectors.
-#[derive(Default)]
-struct Entrances {
-    pipelines: BTreeMap<PipelineId, Entrance>,
-    connectors: BTreeMap<(ComponentId, Signal), Entrance>,
-}
-
-impl Entrances {
-    /// The ways from a receiver into its pipelines for `signal`.
-    fn of(&self, plan: &Plan, end: &End, signal: Signal) -> Vec<Entrance> {
-        let pipelines = plan
-            .pipelines
-            .iter()
-            .filter(|pipeline| pipeline.id.signal() == signal && pipeline.receivers.contains(end));
-        pipelines.filter_map(|pipeline| self.pipelines.get(&pipeline.id).cloned()).collect()
-    }
-}
-
-/// Starts the workers, those at the end of the way first.
-struct Wiring<'a> {
-    plan: &'a Plan,
-    answers_early: bool,
-    durable: Option<&'a Arc<Durable>>,
-    host: &'a Host,
-    drivers: &'a BTreeMap<(ComponentId, Signal), Driver>,
-    workers: &'a mut Workers,
-    connectors: Vec<BuiltConnector>,
-    pipelines: BTreeMap<PipelineId, Vec<BuiltSegment>>,
-    entrances: Entrances,
-}
-
-impl Wiring<'_> {
-    fn wire(mut self) -> Result<Entrances, StartError> {
-        for pipeline in self.plan.pipelines.iter().rev() {
-            // The pipelines behind this one's connectors have their entrances already.
-            self.wire_connectors(pipeline)?;
-            self.wire_pipeline(pipeline)?;
-        }
-        Ok(self.entrances)
-    }
-
-    fn wire_connectors(&mut self, pipeline: &PlannedPipeline) -> Result<(), StartError> {
-        let signal = pipeline.id.signal();
-        let built = std::mem::take(&mut self.connectors);
-        for connector in built {
-            let end = End::Connector(connector.id.clone());
-            if connector.signal != signal || !pipeline.exporters.contains(&end) {
-                self.connectors.push(connector);
-                continue;
-            }
-            let BuiltConnector { id, outputs, segment, .. } = connector;
-            let account = self.host.ledger.pipeline(&id.to_string());
-            let outputs = outputs.iter();
-            let outputs =
-                outputs.filter_map(|output| self.entrances.pipelines.get(&output.pipeline));
-            let exit = Exit::Outputs(Arc::clone(&account), outputs.cloned().collect());
-            let context = self.stage_context(Arc::clone(&account));
-            let name = id.to_string();
-            let segment = self.start_segment((&name, signal), segment, &exit, &context)?;
-            let entrance = Entrance::new(name.into(), account, segment);
-            self.entrances.connectors.insert((id, signal), entrance);
-        }
-        Ok(())
-    }
-
-    fn wire_pipeline(&mut self, pipeline: &PlannedPipeline) -> Result<(), StartError> {
-        let signal = pipeline.id.signal();
-        let name = pipeline.id.to_string();
-        let account = self.host.ledger.pipeline(&name);
-        let shared_name: Arc<str> = name.as_str().into();
-        let (mut exporters, mut connectors) = (Vec::new(), Vec::new());
-        for end in &pipeline.exporters {
-            match end {
-                End::Component(id) => {
-                    let driver = self.drivers.get(&(id.clone(), signal));
-                    let (pipeline, route) = (Arc::clone(&shared_name), format!("{name} > {id}"));
-                    let way = Way { pipeline, route: route.into() };
-                    exporters.extend(driver.map(|driver| (way, driver.inlet())));
-                }
-                End::Connector(id) => {
-                    let entrance = self.entrances.connectors.get(&(id.clone(), signal));
-                    connectors.extend(entrance.cloned());
-                }
-            }
-        }
-        let order = self.durable.filter(|_| signal == Signal::Metrics).cloned();
-        let fan_out = FanOut::new(Arc::clone(&account), exporters, connectors, order);
-        let mut exit = Exit::FanOut(fan_out);
-        let context = self.stage_context(Arc::clone(&account));
-        let segments = self.pipelines.remove(&pipeline.id).unwrap_or_default();
-        let mut first = None;
-        for segment in segments.into_iter().rev() {
-            let segment = self.start_segment((&name, signal), segment, &exit, &context)?;
-            exit = Exit::Next(segment.clone());
-            first = Some(segment);
-        }
-        if let Some(first) = first {
-            let entrance = Entrance::new(shared_name, account, first);
-            self.entrances.pipelines.insert(pipeline.id.clone(), entrance);
-        }
-        Ok(())
-    }
-
-    fn stage_context(&self, account: Arc<crate::telemetry::PipelineLedger>) -> StageContext {
-        StageContext {
-            account,
-            answers_early: self.answers_early,
-            quarantine: Quarantine::new(self.host.data_dir.join("quarantine")),
-            status: self.host.status.clone(),
-            budget: self.host.budget.clone(),
-        }
-    }
-
-    fn start_segment(
-        &mut self,
-        (name, signal): (&str, Signal),
-        built: BuiltSegment,
-        exit: &Exit,
-        context: &StageContext,
-    ) -> Result<Segment, StartError> {
-        let division = match built.sharding {
-            Sharding::ByTraceId => Division::ByTraceId,
-            _ => Division::Any,
-        };
-        let chains = built.workers.into_iter().map(|stages| {
-            let stages = stages.into_iter();
-            let stages = stages.map(|(id, processor)| {
-                let id = id.to_string();
-                let labels = [("processor", id.as_str()), ("otel_signal", signal.as_str())];
-                let counter = |family| self.host.metrics.counter(family, &labels);
-                let items = (
-                    counter("otelcol_processor_incoming_items"),
-                    counter("otelcol_processor_outgoing_items"),
-                );
-                Stage::new(id, processor, items, context)
-            });
-            Chain::new(stages.collect(), exit.clone(), self.host.clock.clone())
-        });
-        let chains = chains.collect();
-        let failed = |source| StartError::Thread { pipeline: name.to_owned(), source };
-        self.workers.start(name, chains, division).map_err(failed)
-    }
-}
-
-fn descriptions(plan: &Plan) -> Vec<PipelineDescription> {
-    let names = |ends: &[End]| {
-        let ids = ends.iter().map(|end| match end {
-            End::Component(id) | End::Connector(id) => id.to_string(),
-        });
-        ids.collect()
-    };
-    let describe = |pipeline: &PlannedPipeline| PipelineDescription {
-        id: pipeline.id.to_string(),
-        receivers: names(&pipeline.receivers),
-        processors: pipeline.processors.iter().map(ToString::to_string).collect(),
-        exporters: names(&pipeline.exporters),
-    };
-    plan.pipelines.iter().map(describe).collect()
 }

@@ -41,12 +41,17 @@ pub async fn watch_process(budget: Budget) {
 /// A budget as `plan` has it.
 #[must_use]
 pub fn budget(plan: &Plan) -> Budget {
+    let (limit_bytes, spike_bytes) = limits(plan);
+    Budget::new(limit_bytes, spike_bytes)
+}
+
+/// Limit and spike of the budget, in bytes.
+pub(super) fn limits(plan: &Plan) -> (usize, usize) {
     let total_bytes = total_memory_bytes();
-    let (limit_bytes, spike_bytes) = plan.memory_limit(total_bytes).unwrap_or_else(|| {
+    plan.memory_limit(total_bytes).unwrap_or_else(|| {
         let limit_bytes = total_bytes / 100 * DEFAULT_LIMIT_PERCENT;
         (limit_bytes, limit_bytes / 100 * SPIKE_PERCENT)
-    });
-    Budget::new(limit_bytes, spike_bytes)
+    })
 }
 
 /// What is probably not meant in `plan`, with `budget` for its memory.

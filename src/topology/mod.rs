@@ -15,10 +15,15 @@ mod graph;
 mod intake;
 mod lifecycle;
 mod memory;
+mod prints;
+mod reload;
+mod wiring;
 
 pub use graph::Plan;
-pub use lifecycle::{Engine, StartError, check};
+pub use lifecycle::{Engine, Handles, StartError, check};
 pub use memory::{budget, warnings, watch_process};
+pub use prints::Changes;
+pub use reload::{ReloadError, changes};
 
 #[cfg(test)]
 mod test_support;

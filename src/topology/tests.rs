@@ -1,5 +1,7 @@
 //! The engine as a whole, with components that tests steer.
 
+mod reload;
+
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;

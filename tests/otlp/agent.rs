@@ -7,7 +7,7 @@ use std::time::Duration;
 use catchment::component::{Endpoint, Extensions, Host};
 use catchment::config::{self, Source};
 use catchment::telemetry::{Clock, Ledger, Metrics, Status};
-use catchment::topology::{self, Engine, Plan, StartError};
+use catchment::topology::{self, Changes, Engine, Plan, ReloadError, StartError};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -74,16 +74,7 @@ impl Agent {
     }
 
     async fn try_start_in(data_dir: Arc<TempDir>, more: &[&str]) -> Result<Self, StartError> {
-        let source = |name: &str, text: &str| Source::Embedded {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        };
-        let more = more.iter().map(|text| source("test.yaml", text));
-        let sources: Vec<_> = std::iter::once(source("base.yaml", BASE)).chain(more).collect();
-        let mut document = config::load(&sources, &[], &|_| None)
-            .unwrap_or_else(|problems| panic!("{}", config::render(&problems)));
-        let plan = Plan::try_new(&mut document, &catchment::components::builtin())
-            .unwrap_or_else(|problems| panic!("{}", config::render(&problems)));
+        let plan = plan(more);
         let clock = Clock::system();
         let host = Host {
             metrics: Metrics::default(),
@@ -96,6 +87,12 @@ impl Agent {
         };
         let engine = Engine::start(&plan, host).await?;
         Ok(Self { host: engine.host().clone(), engine, data_dir })
+    }
+
+    /// Makes it run the basic file with `more` merged over it.
+    pub async fn reload(&mut self, more: &[&str]) -> Result<Changes, ReloadError> {
+        let plan = plan(&[&[ALL_SIGNALS], more].concat());
+        timeout(SOON, self.engine.reload(&plan)).await.expect("the engine reloads")
     }
 
     /// Its data directory, which is kept as long as this is.
@@ -139,6 +136,18 @@ impl Agent {
         eventually(&accounts(), || host.budget.used_bytes() == 0).await;
         drop(data_dir);
     }
+}
+
+/// What the basic file says with `more` merged over it.
+fn plan(more: &[&str]) -> Plan {
+    let source =
+        |name: &str, text: &str| Source::Embedded { name: name.to_owned(), text: text.to_owned() };
+    let more = more.iter().map(|text| source("test.yaml", text));
+    let sources: Vec<_> = std::iter::once(source("base.yaml", BASE)).chain(more).collect();
+    let mut document = config::load(&sources, &[], &|_| None)
+        .unwrap_or_else(|problems| panic!("{}", config::render(&problems)));
+    Plan::try_new(&mut document, &catchment::components::builtin())
+        .unwrap_or_else(|problems| panic!("{}", config::render(&problems)))
 }
 
 /// Waits until `holds`, which is not told by an event.

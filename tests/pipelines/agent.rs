@@ -55,7 +55,8 @@ impl Agent {
         };
         let engine = Engine::start(&loaded.plan, host.clone()).await.unwrap();
         let sources = Sources { ledger: host.ledger.clone(), ..Sources::default() };
-        let sources = sources.with_handles(engine.handles().iter().cloned());
+        let handles = engine.handles().clone();
+        let sources = sources.with_handles(move || handles.all());
         let servers = api::serve(loaded.plan.settings(), sources).await.unwrap();
         let client = Client::new(ClientOptions::default());
         Self { engine, servers, host, client, data_dir }

@@ -82,7 +82,8 @@ async fn serve_index(index: &Arc<LogIndex>) -> (Servers, String) {
     settings.api = Optional::from(Some(Api { endpoint, auth: None }));
     settings.telemetry.metrics.address = Some(Endpoint::new("127.0.0.1", 0));
     let handles: [Arc<dyn std::any::Any + Send + Sync>; 1] = [Arc::clone(index) as _];
-    let servers = serve(&settings, Sources::default().with_handles(handles)).await.unwrap();
+    let servers =
+        serve(&settings, Sources::default().with_handles(move || handles.to_vec())).await.unwrap();
     let url = format!("http://{}", servers.api_addr().unwrap());
     (servers, url)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) use entrance::{Division, Entrance, Segment};
 use stage::{Passed, Passing};
 pub(super) use stage::{Stage, StageContext};
-pub(super) use worker::Workers;
+pub(super) use worker::{State, Workers};
 
 use super::fanout::FanOut;
 use crate::component::{Ack, Flush};

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tracing::{error, warn};
 
+use super::worker::State;
 use crate::component::{
     Ack, Answer, Budget, Emission, Flush, Outbox, Outcome, ProcessError, Processor,
 };
@@ -92,6 +93,18 @@ impl Stage {
             }
         }
         passing
+    }
+
+    /// What it knows, if anything.
+    pub(super) fn state(&self, worker: (usize, usize)) -> Option<State> {
+        let mut bytes = Vec::new();
+        let save = AssertUnwindSafe(|| self.processor.save(&mut bytes));
+        if !matches!(catch_unwind(save), Ok(Ok(()))) {
+            error!(stage = self.id, "the state of a stage cannot be saved, it is lost");
+            return None;
+        }
+        let version = self.processor.state_version();
+        (!bytes.is_empty()).then(|| State { stage: self.id.clone(), worker, version, bytes })
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {

@@ -11,10 +11,25 @@ use crate::component::Flush;
 /// Batches that wait before the workers of a segment, for each of them.
 const CAPACITY_PER_WORKER: usize = 2;
 
-/// The threads of all chains.
+/// The threads of a pipeline or connector.
 #[derive(Default)]
 pub(in crate::topology) struct Workers {
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<States>>,
+}
+
+/// What the stages of a worker knew when it ended, by their ids.
+pub(in crate::topology) type States = Vec<State>;
+
+/// What a stage knew.
+#[derive(Debug)]
+pub(in crate::topology) struct State {
+    /// The stage's id.
+    pub(in crate::topology) stage: String,
+    /// Which of how many workers it was in.
+    pub(in crate::topology) worker: (usize, usize),
+    /// The version of the bytes.
+    pub(in crate::topology) version: u32,
+    pub(in crate::topology) bytes: Vec<u8>,
 }
 
 impl Workers {
@@ -43,7 +58,8 @@ impl Workers {
                 }
             };
             let thread = Builder::new().name(format!("{name} {index}"));
-            self.threads.push(thread.spawn(move || run(chain, &jobs))?);
+            let worker = (index, num_workers);
+            self.threads.push(thread.spawn(move || run(chain, &jobs, worker))?);
         }
         if division == Division::Any {
             senders.push(shared.0);
@@ -51,16 +67,16 @@ impl Workers {
         Ok(Segment::new(senders))
     }
 
-    /// Waits for all threads; they end when nobody can send to them any more.
-    pub(in crate::topology) fn join(self) {
-        for thread in self.threads {
-            // Panics of stages are caught; another one was told by the panic hook.
-            let _ = thread.join();
-        }
+    /// Waits for all threads, which end when nobody can send to them any more; what their stages
+    /// knew.
+    pub(in crate::topology) fn join(self) -> States {
+        // Panics of stages are caught; another one was told by the panic hook.
+        let ended = self.threads.into_iter().filter_map(|thread| thread.join().ok());
+        ended.flatten().collect()
     }
 }
 
-fn run(mut chain: Chain, jobs: &flume::Receiver<Job>) {
+fn run(mut chain: Chain, jobs: &flume::Receiver<Job>, worker: (usize, usize)) -> States {
     loop {
         let job = match chain.deadline() {
             None => jobs.recv().map_err(|_| flume::RecvTimeoutError::Disconnected),
@@ -78,4 +94,5 @@ fn run(mut chain: Chain, jobs: &flume::Receiver<Job>) {
         chain.tick();
     }
     chain.flush(Flush::Drain);
+    chain.stages.iter().filter_map(|stage| stage.state(worker)).collect()
 }

@@ -43,6 +43,9 @@ pub(super) struct Driver {
     finish: CancellationToken,
 }
 
+/// What waited in the queue of a driver that ends.
+pub(super) struct Waiting(Vec<Item>);
+
 /// The way into a driver; for the threads of chains.
 #[derive(Clone)]
 pub(super) struct DriverInlet {
@@ -106,6 +109,24 @@ impl Driver {
     /// Ends attempts and pauses: what is not sent by now is dropped and counted.
     pub(super) fn abort_token(&self) -> CancellationToken {
         self.shared.abort.clone()
+    }
+
+    /// Takes out what waits and was not begun, for the driver that takes this one's place.
+    pub(super) fn take_waiting(&self) -> Waiting {
+        self.shared.queue.close();
+        Waiting(self.shared.queue.drain())
+    }
+
+    /// Takes over what waited in another driver's queue.
+    pub(super) fn adopt(&self, waiting: Waiting) {
+        waiting.0.into_iter().for_each(|item| self.shared.queue.adopt(item));
+    }
+
+    /// Whether the next driver for the same destination must wait for the end of this one: requests
+    /// are in order, or files are used by one at a time.
+    pub(super) fn must_end_first(&self) -> bool {
+        let exporter = &self.shared.exporter;
+        exporter.is_ordered() || exporter.handle().is_some()
     }
 
     /// Sends what waits, commits, and ends; to be called when nothing comes any more.

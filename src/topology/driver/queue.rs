@@ -95,6 +95,16 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds an item that another queue had room for.
+    pub(super) fn adopt(&self, item: Item) {
+        let size = size_of(&item.batch, self.sizer);
+        let mut state = self.lock();
+        state.items.push_back(item);
+        self.resize(&mut state, |before| before + size);
+        drop(state);
+        self.filled.notify_one();
+    }
+
     /// Takes the oldest item as soon as there is one; `None` when the queue is closed and empty.
     ///
     /// # Cancel safety

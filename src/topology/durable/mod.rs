@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use self::again::{Again, BEHIND, Next};
 use super::chain::Entrance;
-use super::intake::Pipelines;
+use super::intake::Intakes;
 use crate::component::{
     Ack, Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry,
     Outcome, Outstanding, Stored, Way,
@@ -132,7 +132,7 @@ impl Durable {
 
     /// Runs entries again until it is stopped: those found at the start, and those that were not
     /// taken since.
-    pub(super) async fn run_again(self: Arc<Self>, receivers: BTreeMap<Arc<str>, Arc<Pipelines>>) {
+    pub(super) async fn run_again(self: Arc<Self>, receivers: Intakes) {
         let mut lost = BTreeMap::new();
         loop {
             let woken = self.again.woken();
@@ -168,7 +168,7 @@ impl Durable {
     async fn rerun(
         self: &Arc<Self>,
         number: u64,
-        receivers: &BTreeMap<Arc<str>, Arc<Pipelines>>,
+        receivers: &Intakes,
         lost: &mut BTreeMap<Arc<str>, u64>,
     ) {
         let JournalEntry { receiver, batch } = match self.journal.read(number).await {
@@ -180,9 +180,8 @@ impl Durable {
             }
         };
         let signal = batch.signal();
-        let Some(pipelines) =
-            receivers.get(&receiver).filter(|pipelines| pipelines.accepts(signal))
-        else {
+        let pipelines = receivers.get(&receiver);
+        let Some(pipelines) = pipelines.filter(|pipelines| pipelines.accepts(signal)) else {
             self.again.forget(number);
             let signal = signal.as_str();
             let count = lost.entry(Arc::clone(&receiver)).or_default();
@@ -197,7 +196,7 @@ impl Durable {
             sleep(MEMORY_PAUSE).await;
         }
         let batch = batch.tied(|chunk| self.budget.charge(ACCOUNT, chunk.len()).attach(chunk));
-        let entrances = pipelines.entrances(signal);
+        let entrances = pipelines.entrances(signal).await;
         if entrances.is_empty() {
             // The agent stops; it stays open.
             return;
