@@ -14,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -25,7 +25,7 @@ use super::watch::{Activity, Tracked, Watched};
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long the first bytes of a connection are waited for when the server was told to stop.
+/// How long a connection has for its first request when the server is told to stop.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// How long an idle connection may take to close.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -59,10 +59,11 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     /// Waits until the server was told to stop, and then as long as a connection that was just
-    /// accepted has for the request that may be on its way.
-    pub(super) async fn stopped_before_requests(&self) {
+    /// accepted has for the request that is on its way.
+    pub(super) async fn stopped(&self, activity: &Activity) {
         self.stop.cancelled().await;
-        sleep(FIRST_REQUEST.min(self.options.drain)).await;
+        let latest = Instant::now() + self.options.drain;
+        sleep_until((activity.opened() + FIRST_REQUEST).min(latest)).await;
     }
 
     /// Serves a connection to its end.
@@ -73,7 +74,7 @@ where
         let activity = Arc::clone(&accepted.activity);
         let detected = tokio::select! {
             detected = timeout(self.options.header_timeout, detect(&mut accepted.stream)) => detected,
-            () = self.stopped_before_requests() => return,
+            () = self.stopped(&activity) => return,
             () = activity.evict.notified() => return,
         };
         let Ok(Ok((read_ahead, is_http2))) = detected else {
@@ -152,7 +153,7 @@ where
             tokio::select! {
                 // An answer that is ready still says that it is the last.
                 biased;
-                () = self.stop.cancelled(), if !is_closing => {
+                () = self.stopped(activity), if !is_closing => {
                     connection.as_mut().drain();
                     closing_until = Some(Instant::now() + self.options.drain);
                 }

@@ -180,6 +180,8 @@ pub async fn serve<H, F>(
     let server = Arc::new(Server { options, handler, stop: stop.clone(), tasks: tasks.clone() });
     loop {
         let accepted = tokio::select! {
+            // Whoever takes this server's place takes what comes after the stop.
+            biased;
             () = stop.cancelled() => break,
             accepted = connections.accept(&socket, max_connections) => accepted,
         };
@@ -233,7 +235,7 @@ async fn serve_stream<H, F, S>(
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     let shaken = tokio::select! {
         shaken = timeout(server.options.handshake_timeout, handshake) => shaken,
-        () = server.stopped_before_requests() => return,
+        () = server.stopped(&activity) => return,
         () = activity.evict.notified() => return,
     };
     match shaken {

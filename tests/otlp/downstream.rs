@@ -86,7 +86,12 @@ impl Downstream {
     }
 
     pub fn seen(&self) -> Vec<(Parts, Bytes)> {
-        self.seen.lock().unwrap().clone()
+        self.seen_after(0)
+    }
+
+    /// What came after the first `count` requests.
+    pub fn seen_after(&self, count: usize) -> Vec<(Parts, Bytes)> {
+        self.seen.lock().unwrap()[count..].to_vec()
     }
 
     /// Waits until `count` requests came.

@@ -34,9 +34,9 @@ service: {{pipelines: {{logs: {{receivers: [otlp], processors: [attributes], exp
     )
 }
 
-/// Bodies and stamps of the records that a server saw.
-fn seen(downstream: &Downstream) -> Vec<(String, String)> {
-    let requests = downstream.seen().into_iter();
+/// Bodies and stamps of the records that a server saw after its first requests.
+fn seen(downstream: &Downstream, num_before: usize) -> Vec<(String, String)> {
+    let requests = downstream.seen_after(num_before).into_iter();
     requests.flat_map(|(_, body)| records(&body)).collect()
 }
 
@@ -121,12 +121,14 @@ async fn nothing_is_lost_and_no_request_cut_off_while_settings_change() {
         let expected = if limit < 150_000 { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::OK };
         let large = post(agent.http(), "/v1/logs", &[PROTOBUF], logs_of_size(150_000)).await;
         assert_eq!(large.status, expected, "turn {turn}");
+        let num_before = places[place].num_seen();
         let probe = format!("probe {turn}");
         let request = logs_of(vec![log(text(&probe))]);
         let reply = post(agent.http(), "/v1/logs", &[PROTOBUF], request).await;
         assert_eq!(reply.status, StatusCode::OK);
         let wanted = (probe, format!("s{stamp}"));
-        eventually(&format!("turn {turn} shows"), || seen(&places[place]).contains(&wanted)).await;
+        let is_there = || seen(&places[place], num_before).contains(&wanted);
+        eventually(&format!("turn {turn} shows"), is_there).await;
     }
     is_over.store(true, Ordering::Relaxed);
     for client in clients {
@@ -134,7 +136,7 @@ async fn nothing_is_lost_and_no_request_cut_off_while_settings_change() {
     }
     let sent = num_sent.load(Ordering::Relaxed);
     let all = || -> BTreeSet<String> {
-        let seen = places.iter().flat_map(|place| seen(place)).map(|(body, _)| body);
+        let seen = places.iter().flat_map(|place| seen(place, 0)).map(|(body, _)| body);
         seen.filter(|body| body.starts_with("load ")).collect()
     };
     eventually("everything arrives", || all().len() as u64 == sent).await;
@@ -153,6 +155,6 @@ async fn connection_of_a_receiver_that_stays_goes_on() {
     assert!(grpc.is_open());
     assert_eq!(grpc.export(LOGS, &logs_of(vec![log(text("last"))])).await.code, 0);
     downstream.until_seen(4).await;
-    assert_eq!(seen(&downstream).pop().unwrap(), ("last".to_owned(), "s4".to_owned()));
+    assert_eq!(seen(&downstream, 3).pop().unwrap(), ("last".to_owned(), "s4".to_owned()));
     agent.stop().await;
 }
