@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
+use std::{io, mem};
 
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +22,7 @@ use super::durable::Durable;
 use super::graph::End;
 use super::intake::{Intakes, Pipelines};
 use super::prints::Prints;
+use super::state_file;
 use super::wiring::{ChainId, Entrances, Wiring, descriptions};
 use crate::component::{
     Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, Receiver, RunError,
@@ -99,6 +100,8 @@ pub struct Engine {
     pub(super) retired_aborts: Vec<CancellationToken>,
     /// What waits for the next driver of an exporter.
     pub(super) waiting: BTreeMap<(ComponentId, Signal), Waiting>,
+    /// What stages of chains knew that ended, by the chains, until others take it over.
+    pub(super) states: BTreeMap<String, Vec<State>>,
     stop_receivers: CancellationToken,
     pub(super) plan: Plan,
 }
@@ -155,6 +158,7 @@ impl Engine {
     /// Fails when a component cannot be built or started, or an address cannot be listened on;
     /// what was started is stopped again.
     pub async fn start(plan: &Plan, host: Host) -> Result<Self, StartError> {
+        let states = state_file::take(&host.data_dir);
         let mut engine = Self {
             host,
             listeners: Listeners::default(),
@@ -172,6 +176,7 @@ impl Engine {
             retired: JoinSet::new(),
             retired_aborts: Vec::new(),
             waiting: BTreeMap::new(),
+            states,
             stop_receivers: CancellationToken::new(),
             plan: plan.clone(),
         };
@@ -234,7 +239,7 @@ impl Engine {
         let components = Components::build(plan, self.host.clone(), num_workers, &stays);
         let components = components.map_err(StartError::Build)?;
         self.bind(plan)?;
-        let states = self.retire(&wanted, &kept).await;
+        self.retire(&wanted, &kept).await;
         self.host = components.host;
         for (id, extension) in components.extensions {
             let listeners = self.listeners.of(&format!("extensions::{id}"));
@@ -261,7 +266,7 @@ impl Engine {
             connectors: components.connectors,
             pipelines: components.pipelines,
             entrances: &mut self.entrances,
-            states,
+            states: mem::take(&mut self.states),
         }
         .wire()?;
         self.running.connectors.clone_from(&wanted.connectors);
@@ -388,9 +393,10 @@ impl Engine {
         let inlets: Vec<_> = self.drivers.values().map(Driver::inlet).collect();
         let (workers, drivers, mut retired) = (self.workers, self.drivers, self.retired);
         drop(self.entrances);
+        let data_dir = self.host.data_dir.clone();
         let finish = async move {
             // A thread that panicked was told by the panic hook.
-            let _ = spawn_blocking(move || join_all(workers)).await;
+            let _ = spawn_blocking(move || state_file::keep(&data_dir, &join_all(workers))).await;
             all_ended(&mut retired).await;
             for driver in drivers.into_values() {
                 driver.stop().await;

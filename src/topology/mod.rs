@@ -17,6 +17,7 @@ mod lifecycle;
 mod memory;
 mod prints;
 mod reload;
+mod state_file;
 mod wiring;
 
 pub use graph::Plan;

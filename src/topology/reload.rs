@@ -122,14 +122,11 @@ impl Engine {
         }
     }
 
-    /// Ends everything that is not in `kept`; what the stages of chains knew.
-    pub(super) async fn retire(
-        &mut self,
-        wanted: &Prints,
-        kept: &Prints,
-    ) -> BTreeMap<ChainId, Vec<State>> {
+    /// Ends everything that is not in `kept`, and notes what the stages of chains knew.
+    pub(super) async fn retire(&mut self, wanted: &Prints, kept: &Prints) {
         self.end_receivers(wanted).await;
         let states = self.end_chains(kept).await;
+        self.states.extend(states.into_iter().map(|(id, states)| (id.to_string(), states)));
         self.end_drivers(wanted, kept).await;
         for (id, extension) in mem::take(&mut self.extensions) {
             if kept.extensions.contains_key(&id) {
@@ -139,7 +136,6 @@ impl Engine {
                 self.running.extensions.remove(&id);
             }
         }
-        states
     }
 
     /// Ends receivers that are not wanted any more, and waits for their requests.

@@ -1,6 +1,7 @@
 //! Chains with what is around them: started from the end of the way.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use tracing::warn;
@@ -57,8 +58,8 @@ pub(super) struct Wiring<'a> {
     pub(super) connectors: Vec<BuiltConnector>,
     pub(super) pipelines: BTreeMap<PipelineId, Vec<BuiltSegment>>,
     pub(super) entrances: &'a mut Entrances,
-    /// What the stages of the chains before knew.
-    pub(super) states: BTreeMap<ChainId, Vec<State>>,
+    /// What the stages of the chains before knew, by the chains.
+    pub(super) states: BTreeMap<String, Vec<State>>,
 }
 
 impl Wiring<'_> {
@@ -159,7 +160,7 @@ impl Wiring<'_> {
         };
         let signal = chain.signal();
         let num_workers = built.workers.len();
-        let states = self.states.get(chain).map(Vec::as_slice).unwrap_or_default();
+        let states = self.states.get(&chain.to_string()).map(Vec::as_slice).unwrap_or_default();
         let chains = built.workers.into_iter().enumerate().map(|(index, stages)| {
             let stages = stages.into_iter();
             let stages = stages.map(|(id, mut processor)| {
@@ -179,6 +180,15 @@ impl Wiring<'_> {
         let failed = |source| StartError::Thread { pipeline: name.to_owned(), source };
         let workers = self.workers.entry(chain.clone()).or_default();
         workers.start(name, chains, division).map_err(failed)
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pipeline(id) => write!(out, "pipeline {id}"),
+            Self::Connector(id, signal) => write!(out, "connector {id} of {}", signal.as_str()),
+        }
     }
 }
 

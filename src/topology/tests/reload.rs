@@ -12,7 +12,7 @@ struct Tally(u64);
 impl Processor for Tally {
     fn process(&mut self, _: Batch, out: &mut Outbox) -> Result<(), ProcessError> {
         self.0 += 1;
-        out.emit(test_support::batch(&[self.0]));
+        out.emit(batch(&[self.0]));
         Ok(())
     }
 
@@ -156,6 +156,28 @@ async fn what_a_stage_holds_goes_out_and_what_it_knows_goes_on() {
     assert_eq!(inlet.deliver(batch(&[60])).await, Answer::DELIVERED);
     until_taken(&sink, &[1, 2, 7]).await;
     drop(inlet);
+    soon(engine.stop()).await;
+}
+
+#[tokio::test]
+async fn what_a_stage_knows_is_kept_from_a_stop_to_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink("reload-state", Scripted::default());
+    let plan = reloadable(&pipeline("reload-state", "[tally]"));
+    for _ in 0..3 {
+        let host = Host { data_dir: folder.path().join("data"), ..host() };
+        let engine = Engine::start(&plan, host).await.unwrap();
+        let inlet = inlet("reload-state").await;
+        assert_eq!(inlet.deliver(batch(&[100])).await, Answer::DELIVERED);
+        drop(inlet);
+        soon(engine.stop()).await;
+    }
+    until_taken(&sink, &[1, 2, 3]).await;
+    // What cannot be read is told and left out.
+    std::fs::write(folder.path().join("data/stages.json"), "{}").unwrap();
+    let host = Host { data_dir: folder.path().join("data"), ..host() };
+    let engine = Engine::start(&plan, host).await.unwrap();
+    assert!(!folder.path().join("data/stages.json").exists());
     soon(engine.stop()).await;
 }
 
