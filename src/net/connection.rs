@@ -14,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -27,6 +27,8 @@ use super::watch::{Activity, Tracked, Watched};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection has for its first request when the server is told to stop.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
+/// How often it is looked whether it came.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long an idle connection may take to close.
 const CLOSING: Duration = Duration::from_secs(1);
 /// How long an idle connection that makes room for another may take to close.
@@ -63,7 +65,10 @@ where
     pub(super) async fn stopped(&self, activity: &Activity) {
         self.stop.cancelled().await;
         let latest = Instant::now() + self.options.drain;
-        sleep_until((activity.opened() + FIRST_REQUEST).min(latest)).await;
+        let latest = latest.min(activity.opened() + FIRST_REQUEST);
+        while !activity.has_begun() && Instant::now() < latest {
+            sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Serves a connection to its end.

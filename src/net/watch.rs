@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(super) struct Activity {
     opened: Instant,
     /// Requests whose response is not written yet.
     in_flight: AtomicUsize,
+    has_begun: AtomicBool,
     /// When the last response was done with, in milliseconds after `opened`.
     idle_since: AtomicU64,
     /// When a write began to wait for the client, in milliseconds after `opened`; 0: it does not.
@@ -39,10 +40,16 @@ impl Activity {
         Self {
             opened: Instant::now(),
             in_flight: AtomicUsize::new(0),
+            has_begun: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             evict: Notify::new(),
         }
+    }
+
+    /// Whether there was a request.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     pub(super) const fn opened(&self) -> Instant {
@@ -68,6 +75,7 @@ impl Activity {
     /// Counts a request as under way until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.has_begun.store(true, Ordering::Relaxed);
         InFlight { activity: Arc::clone(self) }
     }
 
