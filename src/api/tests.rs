@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::{ServeError, Servers, Sources, serve};
-use crate::config::{Api, Endpoint, Optional, Settings};
+use super::{Reloaded, ServeError, Servers, Sources, serve};
+use crate::config::{Api, Diagnostic, Endpoint, Optional, Settings};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::storage::logindex::{Detail, LogIndex, Settings as IndexSettings};
+use crate::topology::Changes;
 
 const START: u64 = 1_795_532_400_000_000_000;
 
@@ -464,4 +465,44 @@ async fn ask_status(addr: SocketAddr, target: &str) -> u16 {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).await.unwrap();
     line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn reload_is_answered_with_what_came_of_it() {
+    let mut settings = Settings::default();
+    let endpoint = Endpoint::new("127.0.0.1", 0);
+    settings.api = Optional::from(Some(Api { endpoint, auth: None }));
+    let (ask_reload, mut asked) = tokio::sync::mpsc::channel(1);
+    let sources = Sources { reload: Some(ask_reload), ..Sources::default() };
+    let servers = serve(&settings, sources).await.unwrap();
+    let addr = servers.api_addr().unwrap();
+    tokio::spawn(async move {
+        let changes = Changes { changed: vec!["exporters::otlp".to_owned()], ..Changes::default() };
+        let problems = vec![Diagnostic::error("it is wrong"), Diagnostic::warning("it is odd")];
+        let failed = Reloaded::Failed("the port is in use".to_owned());
+        for answer in [Reloaded::Done(changes), Reloaded::Refused(problems), failed] {
+            let reply: tokio::sync::oneshot::Sender<_> = asked.recv().await.unwrap();
+            reply.send(answer).unwrap();
+        }
+    });
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        let (status, body) = ask(addr, "POST", "/-/reload", "content-length: 0\r\n").await;
+        answers.push((status, serde_json::from_str::<Value>(&body).unwrap()));
+    }
+    let nothing = json!([]);
+    assert_eq!(
+        answers,
+        [
+            (
+                200,
+                json!({"added": nothing, "removed": nothing, "changed": ["exporters::otlp"], "kept": nothing})
+            ),
+            (400, json!({"errors": ["error: it is wrong"]})),
+            (500, json!({"errors": ["the port is in use"]})),
+            (503, json!({"errors": ["the agent stops"]})),
+        ]
+    );
+    assert_eq!(ask(addr, "GET", "/-/reload", "").await.0, 405);
+    servers.stop().await;
 }

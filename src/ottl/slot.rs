@@ -94,9 +94,7 @@ impl<'a> Slot<'a> {
     #[inline]
     pub fn attribute(&self, number: u32, key: &str) -> Option<&[u8]> {
         let bytes = self.bytes();
-        let mut places = self.places.borrow_mut();
-        places.see(bytes, number);
-        bytes.get(places.value(bytes, key)?)
+        bytes.get(self.places.borrow_mut().value(bytes, number, key)?)
     }
 
     /// Gives an attribute in a field called `number` an encoded `AnyValue`.
@@ -130,9 +128,7 @@ impl<'a> Slot<'a> {
     /// Where the last attribute of a name stands.
     fn find(&mut self, number: u32, key: &str) -> Option<Range<usize>> {
         let bytes = if self.is_edited { &self.buffer } else { self.original };
-        let places = self.places.get_mut();
-        places.see(bytes, number);
-        places.field(bytes, key)
+        self.places.get_mut().field(bytes, number, key)
     }
 
     fn append(&mut self, new: &[u8]) {
