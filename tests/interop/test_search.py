@@ -93,7 +93,7 @@ class Search(Case):
         indexed = {json.loads(line)["attributes"]["request.id"] for line in self.found("--json", "--limit", 9000)}
         self.assertLessEqual(set(ids), indexed)
         following.send_signal(signal.SIGINT)
-        self.assertEqual(following.wait(60), -signal.SIGINT)
+        self.assertEqual(following.wait(10), -signal.SIGINT)
         self.assertEqual(following.stderr.read(), b"")
         following.stderr.close()
         self.finish(self.target)

@@ -61,11 +61,10 @@ class Starting(Case):
 
 
 class Running(Case):
-    def test_hangup_does_not_end_it(self):
-        """What is queued must not be lost for a signal that means "reload" elsewhere."""
+    def test_hangup_reads_the_configuration_again(self):
         agent = self.agent(None)
         os.kill(agent.pid, signal.SIGHUP)
-        wait_until(lambda: "the configuration is only read at the start" in agent.log(), "the agent says that it goes on")
+        wait_until(lambda: "the configuration was read again" in agent.log(), "the agent says so")
         self.finish(agent)
 
     def test_what_the_process_takes_counts_against_the_limit(self):
