@@ -36,6 +36,7 @@ class Search(Case):
     def test_records_are_found_as_in_the_api(self):
         load(self.target, records=12_000, seed=7)
         self.target.wait_until_idle()
+        wait_until(lambda: len(self.found("--json", "--limit", 12_000)) == 12_000, "the index has all of it")
         query = 'severity:>=warn "connection refused"'
         num_expected = self.target.search(query, limit=10_000)["num_hits"]
         lines = self.found(query, "--since", "15m", "--limit", 10_000)
