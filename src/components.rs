@@ -29,6 +29,7 @@ pub fn builtin() -> Registry {
         .connector::<connectors::routing::RoutingConfig>()
         .extension::<extensions::basicauth::BasicAuthConfig>()
         .extension::<extensions::bearertokenauth::BearerTokenAuthConfig>()
+        .extension::<extensions::journal::FileStorageConfig>()
         .extension::<extensions::health_check::HealthCheckConfig>()
         .extension::<extensions::journal::JournalConfig>()
         .extension::<extensions::pprof::PprofConfig>()

@@ -1,7 +1,7 @@
 //! Answers: how a sender learns what became of its records.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
@@ -121,6 +121,8 @@ pub struct Outstanding {
     pub before: bool,
     /// Why, of one of them.
     pub reason: Option<Arc<str>>,
+    /// Why some of it was rejected on the way to them, which is final.
+    pub rejected: Option<Arc<str>>,
 }
 
 impl Outstanding {
@@ -165,6 +167,11 @@ impl Ack {
     #[must_use]
     pub fn num_records(&self) -> usize {
         self.live.num_records()
+    }
+
+    /// Takes away the records that are counted in flight with this share.
+    pub fn take_live(&mut self) -> Live {
+        self.live.take()
     }
 
     /// Replaces the records that are counted in flight with this share.
@@ -336,17 +343,22 @@ impl Drop for Promise {
 impl Entry {
     fn note(&self, route: Option<&Arc<str>>, answer: Answer) {
         if answer.outcome != Outcome::Retry {
-            if let Some(route) = route {
-                self.watch.done(self.id.number, route);
+            match route {
+                Some(route) => self.watch.done(self.id.number, route),
+                None => self.outstanding().rejected = answer.reason,
             }
             return;
         }
-        let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outstanding = self.outstanding();
         match route {
             Some(route) => outstanding.routes.push(Arc::clone(route)),
             None => outstanding.before = true,
         }
         outstanding.reason = outstanding.reason.take().or(answer.reason);
+    }
+
+    fn outstanding(&self) -> MutexGuard<'_, Outstanding> {
+        self.outstanding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -499,7 +511,7 @@ mod tests {
         share.answer(Outcome::Delivered);
         assert_eq!(told.done(), ["7 logs > a"]);
         let routes = vec!["logs > b".into()];
-        let expected = Outstanding { routes, before: false, reason: full.reason };
+        let expected = Outstanding { routes, reason: full.reason, ..Outstanding::default() };
         assert_eq!(told.outstanding(), Some(expected));
     }
 

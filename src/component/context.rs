@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::message::Cause;
-use super::{Budget, ClientAuth, Extension, Journal, ServerAuth};
+use super::{Budget, ClientAuth, Extension, Journal, ServerAuth, Storage};
 use crate::config::{ComponentId, PipelineId};
 use crate::data::Signal;
 use crate::telemetry::{Clock, Ledger, Metrics, Status};
@@ -21,9 +21,17 @@ pub enum BuildError {
         /// What is wrong, and what was expected.
         message: String,
     },
-    /// An authenticator that is not there.
-    #[error("authenticator `{id}` is not listed in service::extensions")]
+    /// An extension that is not there.
+    #[error("{role} `{id}` is not listed in service::extensions")]
     NoSuchExtension {
+        /// What it is looked for as: `authenticator` or `storage`.
+        role: &'static str,
+        /// The id in the file.
+        id: ComponentId,
+    },
+    /// An extension that does not keep queues.
+    #[error("extension `{id}` cannot keep a queue on disk")]
+    NotAStorage {
         /// The id in the file.
         id: ComponentId,
     },
@@ -80,7 +88,7 @@ impl Extensions {
     ///
     /// Fails when there is no such extension or it does not authenticate clients.
     pub fn server_auth(&self, id: &ComponentId) -> Result<Arc<dyn ServerAuth>, BuildError> {
-        let extension = self.extension(id)?;
+        let extension = self.extension(id, "authenticator")?;
         extension
             .server_auth()
             .ok_or_else(|| BuildError::NotAnAuthenticator { id: id.clone(), role: "clients" })
@@ -92,10 +100,20 @@ impl Extensions {
     ///
     /// Fails when there is no such extension or it does not authenticate requests.
     pub fn client_auth(&self, id: &ComponentId) -> Result<Arc<dyn ClientAuth>, BuildError> {
-        let extension = self.extension(id)?;
+        let extension = self.extension(id, "authenticator")?;
         extension
             .client_auth()
             .ok_or_else(|| BuildError::NotAnAuthenticator { id: id.clone(), role: "requests" })
+    }
+
+    /// The extension called `id` that keeps queues on disk.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such extension or it does not keep queues.
+    pub fn storage(&self, id: &ComponentId) -> Result<Arc<dyn Storage>, BuildError> {
+        let extension = self.extension(id, "storage")?;
+        extension.storage().ok_or_else(|| BuildError::NotAStorage { id: id.clone() })
     }
 
     /// The extensions that are journals, by id; there may be one.
@@ -119,8 +137,12 @@ impl Extensions {
         ids
     }
 
-    fn extension(&self, id: &ComponentId) -> Result<&Arc<dyn Extension>, BuildError> {
-        self.running.get(id).ok_or_else(|| BuildError::NoSuchExtension { id: id.clone() })
+    fn extension(
+        &self,
+        id: &ComponentId,
+        role: &'static str,
+    ) -> Result<&Arc<dyn Extension>, BuildError> {
+        self.running.get(id).ok_or_else(|| BuildError::NoSuchExtension { role, id: id.clone() })
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Answer;
 use super::message::Cause;
-use crate::data::{Batch, Packed, PartRun, Time};
+use super::{Answer, Host, RunError};
+use crate::config::ComponentId;
+use crate::data::{Batch, Packed, PartRun, Signal, Time};
 
 /// Stores requests before they are answered for.
 ///
@@ -85,4 +86,47 @@ pub struct JournalEntry {
     pub receiver: Arc<str>,
     /// What it took in; its context names the routes on which it is done with.
     pub batch: Batch,
+}
+
+/// The queue of an exporter on disk: a log like the journal, whose entries are open until the
+/// exporter is done with them. Its "receiver" is the exporter.
+#[async_trait]
+pub trait Spool: Journal {
+    /// Numbers and arrival of the entries that were open when it was opened, oldest first. Only the
+    /// first call answers them.
+    fn take_found(&self) -> Vec<(u64, Time)>;
+
+    /// The numbers of open entries that went for want of room since the last call.
+    fn take_dropped(&self) -> Vec<u64>;
+
+    /// Makes durable what was closed, and gives the folder free.
+    async fn end(&self);
+}
+
+/// Keeps queues of exporters on disk.
+#[async_trait]
+pub trait Storage: Send + Sync {
+    /// Opens the queue of an exporter for a signal, or begins it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its folder cannot be used, or is in use.
+    async fn open(
+        &self,
+        exporter: &ComponentId,
+        signal: Signal,
+        host: &Host,
+    ) -> Result<Arc<dyn Spool>, RunError>;
+
+    /// What goes to disk; nothing where the file does not say.
+    fn extent(&self) -> Option<Extent>;
+}
+
+/// What of a queue goes to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything, before clients are answered.
+    All,
+    /// What memory has no room for, and what is left when the agent stops.
+    Overflow,
 }

@@ -14,7 +14,7 @@ mod traits;
 pub use ack::{Ack, Acks, Answer, EntryPromise, EntryWatch, Outcome, Outstanding, Way, promise};
 pub use auth::{AuthError, ClientAuth, Identity, ServerAuth};
 pub use context::{BuildContext, BuildError, Extensions, Host, Output, Shard};
-pub use journal::{Journal, JournalEntry, Stored};
+pub use journal::{Extent, Journal, JournalEntry, Spool, Storage, Stored};
 pub use listen::{Endpoint, Inlet, Intake, Listener, Listeners, Pressure, Transport};
 pub use memory::{Budget, Charge};
 pub use message::{

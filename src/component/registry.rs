@@ -118,6 +118,8 @@ pub struct LoadedExporter {
     pub driver_defaults: DriverSettings,
     /// As [`ExporterConfig::memory_bytes`].
     pub memory_bytes: usize,
+    /// As [`ExporterConfig::IS_SPOOLED`].
+    pub is_spooled: bool,
     driver: Arc<dyn Fn(DriverSettings) -> DriverSettings + Send + Sync>,
     build: BuildFn<Arc<dyn Exporter>>,
 }
@@ -357,6 +359,7 @@ fn load_exporter<C: ExporterConfig>(
         LoadedExporter {
             driver_defaults: C::driver_defaults(),
             memory_bytes: config.memory_bytes(),
+            is_spooled: C::IS_SPOOLED,
             driver: Arc::new(move |settings| for_driver.driver(settings)),
             build: Arc::new(move |context| config.build(context)),
         }

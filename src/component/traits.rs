@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::Cause;
 use super::{
     BuildContext, BuildError, ClientAuth, Endpoint, ExportError, Held, Host, Inlet, Journal,
-    Listeners, Outbox, Prepared, Request, Sent, ServerAuth,
+    Listeners, Outbox, Prepared, Request, Sent, ServerAuth, Storage,
 };
 use crate::config::{Queue, Retry};
 use crate::data::{Batch, Signal, Time};
@@ -275,6 +275,11 @@ pub trait Extension: Send + Sync {
     fn journal(&self) -> Option<Arc<dyn Journal>> {
         None
     }
+
+    /// As a keeper of queues on disk.
+    fn storage(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
 }
 
 /// The settings of a receiver as users write them; deserialising is validating.
@@ -403,6 +408,8 @@ pub trait ExporterConfig: DeserializeOwned + Clone + Send + Sync + 'static {
     const SPLIT: &'static [(&'static str, &'static [&'static str])] = &[];
     /// Which of the driver's keys the body may have.
     const DRIVER_KEYS: &'static [&'static str] = &["timeout", "retry_on_failure", "sending_queue"];
+    /// Whether its queue may be kept on disk.
+    const IS_SPOOLED: bool = false;
 
     /// The driver's settings where the file says nothing.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Where every record went: double-entry accounts of pipelines and exporters.
 //!
-//! The law: received + created = forwarded (or delivered) + dropped + absorbed + in flight. Each
+//! The law: received + created = forwarded (or delivered or kept) + dropped + absorbed + in flight. Each
 //! term is counted where it happens, and records in flight by guards that live as long as they do,
 //! so a difference shows an error and is not hidden by a subtraction.
 
@@ -44,6 +44,7 @@ pub struct PipelineLedger {
 pub struct ExporterLedger {
     received: Counter,
     delivered: Counter,
+    kept: Counter,
     dropped: Entries,
     flight: Arc<Flight>,
 }
@@ -216,6 +217,12 @@ impl ExporterLedger {
         &self.delivered
     }
 
+    /// Records that stay on disk for the next driver, which counts them as received again.
+    #[must_use]
+    pub const fn kept(&self) -> &Counter {
+        &self.kept
+    }
+
     /// Records that did not arrive.
     #[must_use]
     pub fn dropped(&self, reason: &'static str) -> Counter {
@@ -240,15 +247,16 @@ impl ExporterLedger {
     }
 
     fn balance(&self) -> ExporterBalance {
-        let delivered = self.delivered.get();
+        let (delivered, kept) = (self.delivered.get(), self.kept.get());
         let mut dropped = self.dropped.records();
         dropped.extend(self.flight.lost());
         let in_flight = self.in_flight();
         let received = self.received.get();
-        let outgoing = delivered + dropped.values().sum::<u64>() + in_flight;
+        let outgoing = delivered + kept + dropped.values().sum::<u64>() + in_flight;
         ExporterBalance {
             received,
             delivered,
+            kept,
             dropped,
             in_flight,
             difference: difference(received, outgoing),
@@ -365,6 +373,8 @@ pub struct ExporterBalance {
     pub received: u64,
     /// Taken by the destination.
     pub delivered: u64,
+    /// Left on disk when its driver ended.
+    pub kept: u64,
     /// Did not arrive, by reason.
     pub dropped: BTreeMap<String, u64>,
     /// In the queue or being sent.
@@ -395,7 +405,8 @@ impl Balance {
         }
         for (id, account) in &self.exporters {
             let dropped = account.dropped.values().sum();
-            let terms = [account.received, 0, account.delivered, dropped, 0, account.in_flight];
+            let kept = account.kept;
+            let terms = [account.received, 0, account.delivered, dropped, kept, account.in_flight];
             push_account(&mut table, id, terms, account.difference);
         }
         table
@@ -409,7 +420,7 @@ const HEADINGS: [&str; 8] = [
     "created",
     "forwarded",
     "dropped",
-    "absorbed",
+    "absorbed/kept",
     "in flight",
     "difference",
 ];

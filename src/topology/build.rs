@@ -7,7 +7,7 @@ use super::graph::{End, Plan, Planned, PlannedExporter, PlannedPipeline};
 use super::prints::Prints;
 use crate::component::{
     BuildContext, BuildError, DriverSettings, Exporter, Extension, Extensions, Host, Journal,
-    LoadedReceiver, Output, Processor, Receiver, Shard, Sharding, Transport,
+    LoadedReceiver, Output, Processor, Receiver, Shard, Sharding, Storage, Transport,
 };
 use crate::config::{self, ComponentId, Diagnostic, Node, PipelineId, Place};
 use crate::data::Signal;
@@ -19,6 +19,8 @@ pub(super) struct BuiltExporter {
     pub(super) signal: Signal,
     pub(super) exporter: Arc<dyn Exporter>,
     pub(super) driver: DriverSettings,
+    /// Where its queue is kept on disk, if it is.
+    pub(super) storage: Option<Arc<dyn Storage>>,
 }
 
 /// Stages whose work is shared in the same way, once for each worker.
@@ -201,23 +203,29 @@ impl Builder<'_> {
                 }
                 let built = planned.loaded.exporter.build(&self.context(id, signal));
                 let built = note(built, planned, &mut self.problems);
+                let driver = self.driver(planned);
+                let named = driver.queue.storage.as_ref().filter(|_| driver.queue.enabled);
+                let storage = named.map(|id| self.host.extensions.storage(id)).transpose();
+                let storage = note(storage, planned, &mut self.problems).flatten();
                 exporters.extend(built.map(|exporter| BuiltExporter {
                     id: id.clone(),
                     signal,
                     exporter,
-                    driver: self.driver(planned),
+                    driver,
+                    storage,
                 }));
             }
         }
         exporters
     }
 
-    /// The driver's settings. With a journal nothing is given up for its age unless the file says
-    /// so: it is kept there as long as it must be.
+    /// The driver's settings. With a journal, or a queue on disk, nothing is given up for its age
+    /// unless the file says so: it is kept there as long as it must be.
     fn driver(&self, planned: &Planned<PlannedExporter>) -> DriverSettings {
         let mut driver = planned.loaded.driver.clone();
+        let is_on_disk = driver.queue.enabled && driver.queue.storage.is_some();
         let is_set = planned.node.at_path("retry_on_failure::max_elapsed_time").is_some();
-        if self.has_journal && !is_set {
+        if (self.has_journal || is_on_disk) && !is_set {
             driver.retry.max_elapsed_time = config::Duration::ZERO;
         }
         driver

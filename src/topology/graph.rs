@@ -234,12 +234,15 @@ impl Plan {
 
     fn check_storage(&self, problems: &mut Vec<Diagnostic>) {
         for planned in self.exporters.values() {
-            let Some(storage) = &planned.loaded.driver.queue.storage else { continue };
-            let message = format!("the extension `{storage}` cannot keep a queue on disk");
+            let is_spooled = planned.loaded.exporter.is_spooled;
+            if is_spooled || planned.loaded.driver.queue.storage.is_none() {
+                continue;
+            }
+            let message = "the queue of this exporter cannot be kept on disk";
             let path = format!("{}::sending_queue::storage", planned.path);
             let place =
                 planned.node.at_path("sending_queue::storage").map_or(&planned.place, Node::place);
-            let hint = "without `storage` the queue is kept in memory";
+            let hint = "with the extension `journal` nothing that waits here is lost";
             problems.push(Diagnostic::error(message).at(place).in_path(path).hint(hint));
         }
     }

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::Plan;
 use super::build::{BuiltExporter, Components, Stays};
 use super::chain::{State, Workers};
-use super::driver::{Driver, Waiting};
+use super::driver::{Driver, OpenSpool, Waiting};
 use super::durable::Durable;
 use super::graph::End;
 use super::intake::{Intakes, Pipelines};
@@ -25,7 +25,7 @@ use super::prints::Prints;
 use super::state_file;
 use super::wiring::{ChainId, Entrances, Wiring, descriptions};
 use crate::component::{
-    Endpoint, ExportError, Extension, Host, Inlet, Listener, Listeners, Receiver, RunError,
+    Endpoint, ExportError, Extension, Extent, Host, Inlet, Listener, Listeners, Receiver, RunError,
     Transport,
 };
 use crate::config::{ComponentId, Diagnostic};
@@ -60,6 +60,14 @@ pub enum StartError {
         id: ComponentId,
         /// What failed.
         source: ExportError,
+    },
+    /// The queue of an exporter on disk cannot be used.
+    #[error("cannot open the queue of `{id}` on disk")]
+    Spool {
+        /// The exporter's id.
+        id: ComponentId,
+        /// What failed.
+        source: RunError,
     },
     /// An extension cannot work.
     #[error("cannot start extension `{id}`")]
@@ -306,11 +314,12 @@ impl Engine {
             if let Some(handle) = built.exporter.handle() {
                 self.handles.insert(key.clone(), handle);
             }
+            let spool = self.open_spool(&built).await?;
             let driver = Driver::start(
                 (&built.id, built.signal),
                 built.exporter,
                 built.driver,
-                answers_early,
+                (answers_early, spool),
                 &self.host,
             );
             if let Some(waiting) = self.waiting.remove(&key) {
@@ -320,6 +329,16 @@ impl Engine {
             self.drivers.insert(key, driver);
         }
         Ok(())
+    }
+
+    /// Opens the queue on disk of an exporter that has one. By default all goes there, unless a
+    /// journal has everything already.
+    async fn open_spool(&self, built: &BuiltExporter) -> Result<Option<OpenSpool>, StartError> {
+        let Some(storage) = &built.storage else { return Ok(None) };
+        let opened = storage.open(&built.id, built.signal, &self.host).await;
+        let spool = opened.map_err(|source| StartError::Spool { id: built.id.clone(), source })?;
+        let by_default = if self.durable.is_some() { Extent::Overflow } else { Extent::All };
+        Ok(Some((spool, storage.extent().unwrap_or(by_default))))
     }
 
     /// Gives every receiver its ways into pipelines.

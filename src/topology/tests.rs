@@ -445,11 +445,11 @@ service: {pipelines: {logs: {receivers: [source], exporters: [sink]}}}
 }
 
 #[test]
-fn queue_on_disk_needs_an_extension() {
+fn queue_of_some_exporters_cannot_be_kept_on_disk() {
     let text = "receivers: {source: {name: x}}
 exporters: {sink: {name: x, sending_queue: {storage: file_storage}}}
 service: {pipelines: {logs: {receivers: [source], exporters: [sink]}}}
 ";
     let problems = problems(text);
-    assert!(problems.contains("`file_storage` cannot keep a queue on disk"), "{problems}");
+    assert!(problems.contains("the queue of this exporter cannot be kept on disk"), "{problems}");
 }

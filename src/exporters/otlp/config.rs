@@ -87,6 +87,7 @@ impl ExporterConfig for OtlpConfig {
     const ALIASES: &'static [&'static str] = &["otlp_grpc"];
     const EXAMPLE: &'static str = "endpoint: localhost:4317\ntls:\n  insecure: true\n";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const IS_SPOOLED: bool = true;
 
     fn build(&self, context: &BuildContext) -> Result<Arc<dyn Exporter>, BuildError> {
         let parts = Parts {

@@ -43,6 +43,7 @@ impl ExporterConfig for OtlpHttpConfig {
     const ALIASES: &'static [&'static str] = &["otlp_http"];
     const EXAMPLE: &'static str = "endpoint: http://localhost:4318\n";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const IS_SPOOLED: bool = true;
     const SPLIT: &'static [(&'static str, &'static [&'static str])] =
         &[("client", HttpClientSettings::KEYS)];
 

@@ -155,7 +155,7 @@ impl<'de> Deserialize<'de> for NoWal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
         Err(D::Error::custom(
-            "`wal` is not supported: set `sending_queue::storage`, whose spool every exporter can have",
+            "`wal` is not supported: `sending_queue::storage` keeps the queue on disk",
         ))
     }
 }
@@ -164,6 +164,7 @@ impl ExporterConfig for RemoteWriteConfig {
     const TYPE: &'static str = "prometheusremotewrite";
     const EXAMPLE: &'static str = "endpoint: http://localhost:9090/api/v1/write\n";
     const SIGNALS: &'static [Signal] = &[Signal::Metrics];
+    const IS_SPOOLED: bool = true;
     const SPLIT: &'static [(&'static str, &'static [&'static str])] =
         &[("client", HttpClientSettings::KEYS)];
     // `sending_queue` is read here, for it excludes `remote_write_queue`.

@@ -1,4 +1,4 @@
-//! The journal as the engine uses it: commands to the thread that writes.
+//! A journal or spool as the engine uses it: commands to the thread that writes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::origin::Origin;
-use super::writer::{Command, Mark, Pace, Shared, Writer};
-use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Stored};
+use super::writer::{Command, Mark, Pace, Role, Shared, Writer};
+use crate::component::{Answer, Cause, Journal, JournalEntry, Outcome, Spool, Stored};
 use crate::data::{Batch, DoorLimits, Packed, PartRun, Time};
 use crate::storage::disk::{Disk as _, LocalDisk};
 use crate::storage::journal::{
-    AppendError, Appended, Entry, Lock, Log, NewEntry, OpenError, Settings,
+    AppendError, Appended, Entry, Lock, Log, NewEntry, OpenEntry, OpenError, Settings,
 };
 use crate::telemetry::{Clock, Metrics, with_causes};
 
@@ -31,8 +31,9 @@ const WAIT_WHILE_FILLING: Duration = Duration::from_secs(10);
 /// What clients are told to wait when a request cannot be stored.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A journal that is open or will be.
+/// A journal or spool that is open or will be.
 pub(super) struct Handle {
+    role: Role,
     settings: Settings,
     pace: Pace,
     shared: Arc<Shared>,
@@ -48,12 +49,25 @@ struct State {
     id: u128,
     oldest_recovered: Option<Time>,
     /// Entries that were open when it was opened, and the routes that were done with them.
-    recovered: BTreeMap<u64, Vec<Arc<str>>>,
+    recovered: BTreeMap<u64, OpenEntry>,
+}
+
+impl State {
+    /// Ends the thread, which writes all marks before.
+    fn close(self) {
+        let Self { commands, thread, lock, .. } = self;
+        drop(commands);
+        if let Some(thread) = thread {
+            // One that panicked was told by the panic hook.
+            let _ = thread.join();
+        }
+        drop(lock);
+    }
 }
 
 impl Handle {
-    pub(super) fn new(settings: Settings, pace: Pace) -> Self {
-        Self { settings, pace, shared: Arc::default(), state: Mutex::default() }
+    pub(super) fn new(role: Role, settings: Settings, pace: Pace) -> Self {
+        Self { role, settings, pace, shared: Arc::default(), state: Mutex::default() }
     }
 
     /// Locks the folder, reads what is in it and starts the thread.
@@ -66,15 +80,17 @@ impl Handle {
         let (log, recovered) = Log::open(disk, self.settings.clone(), rand::random(), clock.now())?;
         if recovered.torn_bytes > 0 || recovered.damaged_bytes > 0 {
             let (torn_bytes, damaged_bytes) = (recovered.torn_bytes, recovered.damaged_bytes);
-            warn!(torn_bytes, damaged_bytes, files = ?recovered.damaged, "parts of the journal could not be read");
+            let log = self.role.name();
+            warn!(log, torn_bytes, damaged_bytes, files = ?recovered.damaged, "parts of a log could not be read");
         }
-        let path = self.settings.folder.display();
-        info!(%path, open_entries = recovered.open.len(), size_bytes = log.size_bytes(), "the journal is open");
+        let (name, path) = (self.role.name(), self.settings.folder.display());
+        info!(log = name, %path, open_entries = recovered.open.len(), size_bytes = log.size_bytes(), "a log is open");
         let id = log.id();
         let (sender, commands) = flume::bounded(MAX_WAITING);
         let limits = (self.settings.max_bytes, self.pace);
-        let writer = Writer::new((log, Arc::clone(&self.shared)), limits, clock, metrics);
-        let thread = thread::Builder::new().name("journal".to_owned());
+        let log = (log, Arc::clone(&self.shared));
+        let writer = Writer::new(log, limits, &self.role, (clock, metrics));
+        let thread = thread::Builder::new().name(name.to_owned());
         let thread = thread.spawn(move || writer.run(&commands));
         let thread = thread.map_err(|source| failed("start a thread for", source))?;
         *self.state() = State {
@@ -83,20 +99,19 @@ impl Handle {
             lock: Some(lock),
             id,
             oldest_recovered: recovered.open.iter().map(|entry| entry.arrived).min(),
-            recovered: recovered.open.into_iter().map(|open| (open.number, open.done)).collect(),
+            recovered: recovered.open.into_iter().map(|open| (open.number, open)).collect(),
         };
         Ok(())
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.state().commands.is_some()
+    }
+
     /// Writes all marks, ends the thread and gives the folder free.
     pub(super) fn close_all(&self) {
-        let State { commands, thread, lock, .. } = std::mem::take(&mut *self.state());
-        drop(commands);
-        if let Some(thread) = thread {
-            // One that panicked was told by the panic hook.
-            let _ = thread.join();
-        }
-        drop(lock);
+        let state = std::mem::take(&mut *self.state());
+        state.close();
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -144,7 +159,7 @@ impl Journal for Handle {
                 Err(Answer::new(Outcome::Rejected, &with_causes(&error)))
             }
             Some(Err(error)) => Err(refusal(&with_causes(&error))),
-            None => Err(refusal("the journal is not open")),
+            None => Err(refusal(&format!("the {} is not open", self.role.name()))),
         }
     }
 
@@ -168,7 +183,7 @@ impl Journal for Handle {
     fn are_outstanding(&self, run: &PartRun) -> bool {
         let state = self.state();
         let entries = state.recovered.range(run.first..=run.last);
-        let outstanding = entries.filter(|(_, done)| !done.contains(&run.route));
+        let outstanding = entries.filter(|(_, open)| !open.done.contains(&run.route));
         outstanding.count() as u64 == (run.last - run.first).saturating_add(1)
     }
 
@@ -178,7 +193,7 @@ impl Journal for Handle {
 
     async fn read(&self, number: u64) -> Result<JournalEntry, Cause> {
         let read = self.ask(|reply| Command::Read(number, reply)).await;
-        let entry = read.ok_or_else(|| io::Error::other("the journal is not open"))??;
+        let entry = read.ok_or_else(|| io::Error::other("the log is not open"))??;
         let Entry { arrived, signal, origin, done, body, .. } = entry;
         let origin: Origin = serde_json::from_slice(&origin)?;
         let body = origin.plain(body)?;
@@ -198,6 +213,24 @@ impl Journal for Handle {
 
     fn close(&self, number: u64) {
         self.mark(Mark::Closed(number));
+    }
+}
+
+#[async_trait]
+impl Spool for Handle {
+    fn take_found(&self) -> Vec<(u64, Time)> {
+        let found = std::mem::take(&mut self.state().recovered);
+        found.into_values().map(|open| (open.number, open.arrived)).collect()
+    }
+
+    fn take_dropped(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.shared.dropped.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn end(&self) {
+        let state = std::mem::take(&mut *self.state());
+        // A thread that panicked was told by the panic hook.
+        let _ = tokio::task::spawn_blocking(move || state.close()).await;
     }
 }
 

@@ -1,5 +1,7 @@
-//! Extension `journal`: stores requests on disk before clients are answered.
+//! Extensions that keep requests on disk: `journal`, before clients are answered, and
+//! `file_storage`, the queues of exporters.
 
+mod file_storage;
 mod handle;
 mod origin;
 mod writer;
@@ -11,9 +13,10 @@ use std::time::Duration as StdDuration;
 use async_trait::async_trait;
 use serde::Deserialize;
 
+pub use self::file_storage::FileStorageConfig;
 use self::handle::Handle;
 pub use self::origin::plain_body;
-use self::writer::Pace;
+use self::writer::{Pace, Role};
 use crate::component::{
     BuildError, Extension, ExtensionConfig, Host, Journal, Listeners, RunError,
 };
@@ -100,6 +103,33 @@ dedup_window: 2m
 ";
 
     fn build(&self, host: &Host) -> Result<Arc<dyn Extension>, BuildError> {
+        let folder = self.directory.clone().unwrap_or_else(|| host.data_dir.join("journal"));
+        let keeping = Keeping {
+            max_size: self.max_size,
+            segment_size: self.segment_size,
+            sync: self.sync,
+            sync_interval: self.sync_interval,
+            on_full: self.on_full,
+            dedup_window: self.dedup_window,
+        };
+        let (settings, pace) = keeping.settings(folder)?;
+        let handle = Arc::new(Handle::new(Role::Journal, settings, pace));
+        Ok(Arc::new(JournalExtension { handle }))
+    }
+}
+
+/// How a log is kept, as the file says it.
+struct Keeping {
+    max_size: ByteSize,
+    segment_size: ByteSize,
+    sync: Sync,
+    sync_interval: Duration,
+    on_full: OnFull,
+    dedup_window: Duration,
+}
+
+impl Keeping {
+    fn settings(&self, folder: PathBuf) -> Result<(Settings, Pace), BuildError> {
         if self.segment_size < MIN_SEGMENT {
             let message = format!("`segment_size` must be at least {MIN_SEGMENT}");
             return Err(BuildError::setting(message));
@@ -111,7 +141,6 @@ dedup_window: 2m
         if self.sync == Sync::Interval && self.sync_interval.is_zero() {
             return Err(BuildError::setting("`sync_interval` must be longer than 0"));
         }
-        let folder = self.directory.clone().unwrap_or_else(|| host.data_dir.join("journal"));
         let settings = Settings {
             folder,
             segment_bytes: self.segment_size.get(),
@@ -131,7 +160,7 @@ dedup_window: 2m
             Sync::Interval => Pace { interval: self.sync_interval.get(), syncs: true },
             Sync::Never => Pace { interval: StdDuration::from_secs(1), syncs: false },
         };
-        Ok(Arc::new(JournalExtension { handle: Arc::new(Handle::new(settings, pace)) }))
+        Ok((settings, pace))
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use crate::component::Cause;
-use crate::data::PartRun;
+use crate::config::ComponentId;
+use crate::data::{PartRun, Signal};
 use crate::storage::journal::{AppendError, Appended, Entry, Log, NewEntry};
 use crate::telemetry::{Clock, Counter, Gauge, Latency, Metrics, Throttle, with_causes};
 
@@ -52,10 +53,31 @@ pub(super) struct Shared {
     pub(super) is_filling: AtomicBool,
     /// What was marked before this, in Unix nanoseconds, is durable.
     pub(super) durable_until: AtomicU64,
+    /// Open entries of a spool that went for want of room, until they are asked for.
+    pub(super) dropped: Mutex<Vec<u64>>,
+}
+
+/// What a log is for.
+#[derive(Clone, Debug)]
+pub(super) enum Role {
+    /// It stands behind all receivers.
+    Journal,
+    /// It is the queue of this exporter for this signal.
+    Spool(ComponentId, Signal),
+}
+
+impl Role {
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Spool(..) => "spool",
+        }
+    }
 }
 
 /// The thread's part of the journal.
 pub(super) struct Writer {
+    role: Role,
     log: Log,
     shared: Arc<Shared>,
     max_bytes: u64,
@@ -80,16 +102,26 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(metrics: &Metrics) -> Self {
-        let counter = |family| metrics.counter(family, &[]);
+    fn new(role: &Role, metrics: &Metrics) -> Self {
+        let exporter = match role {
+            Role::Journal => None,
+            Role::Spool(id, signal) => Some((id.to_string(), signal.as_str())),
+        };
+        let labels: Vec<_> = exporter
+            .iter()
+            .flat_map(|(id, signal)| [("exporter", id.as_str()), ("data_type", *signal)])
+            .collect();
+        let family = |what: &str| format!("catchment_{}_{what}", role.name());
+        let gauge = |what| metrics.gauge(&family(what), &labels);
+        let counter = |what| metrics.counter(&family(what), &labels);
         Self {
-            size: metrics.gauge("catchment_journal_size_bytes", &[]),
-            open: metrics.gauge("catchment_journal_open_entries", &[]),
-            appended: counter("catchment_journal_appended_entries"),
-            repeated: counter("catchment_journal_repeated_entries"),
-            refused: counter("catchment_journal_refused_entries"),
-            dropped: counter("catchment_journal_dropped_entries"),
-            commit: metrics.latency("catchment_journal_commit_duration_seconds", &[]),
+            size: gauge("size_bytes"),
+            open: gauge("open_entries"),
+            appended: counter("appended_entries"),
+            repeated: counter("repeated_entries"),
+            refused: counter("refused_entries"),
+            dropped: counter("dropped_entries"),
+            commit: metrics.latency(&family("commit_duration_seconds"), &labels),
         }
     }
 }
@@ -98,16 +130,17 @@ impl Writer {
     pub(super) fn new(
         (log, shared): (Log, Arc<Shared>),
         (max_bytes, pace): (u64, Pace),
-        clock: Clock,
-        metrics: &Metrics,
+        role: &Role,
+        (clock, metrics): (Clock, &Metrics),
     ) -> Self {
         let mut writer = Self {
+            role: role.clone(),
             log,
             shared,
             max_bytes,
             pace,
             clock,
-            shown: Shown::new(metrics),
+            shown: Shown::new(role, metrics),
             throttle: Throttle::default(),
             group: Vec::new(),
             replies: Vec::new(),
@@ -140,7 +173,8 @@ impl Writer {
         self.take_marks();
         if let Err(error) = self.log.sync() {
             let error = with_causes(&error);
-            warn!(error, "the journal's last marks are not written: their entries run again");
+            let log = self.role.name();
+            warn!(log, error, "the last marks of a log are not written: their entries run again");
         }
     }
 
@@ -181,6 +215,8 @@ impl Writer {
         let started = Instant::now();
         let answers = self.log.append(self.clock.now(), &self.group);
         self.shown.commit.record(started.elapsed());
+        // Whoever is answered may ask what went for it.
+        self.show();
         for (reply, answer) in self.replies.drain(..).zip(answers) {
             match &answer {
                 Ok(Appended::Stored(_)) => self.shown.appended.add(1),
@@ -188,8 +224,8 @@ impl Writer {
                 Err(error) => {
                     self.shown.refused.add(1);
                     if let Some(suppressed) = self.throttle.allow(self.clock.now()) {
-                        let error = with_causes(error);
-                        error!(error, suppressed, "the journal cannot store a request");
+                        let (log, error) = (self.role.name(), with_causes(error));
+                        error!(log, error, suppressed, "a request cannot be stored");
                     }
                 }
             }
@@ -198,7 +234,6 @@ impl Writer {
         }
         self.group.clear();
         self.group_bytes = 0;
-        self.show();
     }
 
     /// Writes what was closed, and removes what is not needed any more.
@@ -213,8 +248,8 @@ impl Writer {
         if let Err(error) = settled
             && let Some(suppressed) = self.throttle.allow(self.clock.now())
         {
-            let error = with_causes(&error);
-            warn!(error, suppressed, "the journal cannot be tidied up, it will try again");
+            let (log, error) = (self.role.name(), with_causes(&error));
+            warn!(log, error, suppressed, "a log cannot be tidied up, it will try again");
         }
         self.show();
     }
@@ -225,7 +260,10 @@ impl Writer {
         self.shared.is_filling.store(is_filling, Ordering::Relaxed);
         self.shown.size.set(self.log.size_bytes() as f64);
         self.shown.open.set(self.log.num_open() as f64);
-        let num_dropped = self.log.num_dropped();
-        self.shown.dropped.add(num_dropped - self.shown.dropped.get().min(num_dropped));
+        let dropped = self.log.take_dropped();
+        self.shown.dropped.add(dropped.len() as u64);
+        if matches!(self.role, Role::Spool(..)) {
+            self.shared.dropped.lock().unwrap_or_else(PoisonError::into_inner).extend(dropped);
+        }
     }
 }

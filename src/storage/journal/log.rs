@@ -118,7 +118,7 @@ pub struct Log {
     pub(super) buffer: Vec<u8>,
     staged: Vec<Staged>,
     /// Open entries that went for want of room.
-    pub(super) num_dropped: u64,
+    pub(super) dropped: Vec<u64>,
 }
 
 /// A segment on disk.
@@ -172,7 +172,7 @@ impl Log {
             pending_closed: Runs::default(),
             buffer: Vec::new(),
             staged: Vec::new(),
-            num_dropped: 0,
+            dropped: Vec::new(),
         }
     }
 
@@ -201,10 +201,10 @@ impl Log {
         needed.map(|segment| segment.bytes).sum()
     }
 
-    /// How many open entries went for want of room ([`OnFull::DropOldest`]).
-    #[must_use]
-    pub const fn num_dropped(&self) -> u64 {
-        self.num_dropped
+    /// The numbers of open entries that went for want of room ([`OnFull::DropOldest`]) since the
+    /// last call.
+    pub fn take_dropped(&mut self) -> Vec<u64> {
+        mem::take(&mut self.dropped)
     }
 
     /// Stores a group of requests, in order, and says what became of each.

@@ -106,7 +106,7 @@ impl Log {
             let Some(oldest) = self.segments.keys().next().copied() else { break };
             let open = self.open.iter().filter(|(_, place)| place.segment == oldest);
             let numbers: Vec<u64> = open.map(|(number, _)| *number).collect();
-            self.num_dropped += numbers.len() as u64;
+            self.dropped.extend_from_slice(&numbers);
             numbers.into_iter().for_each(|number| self.close(number));
             self.remove(&[oldest])?;
         }

@@ -171,7 +171,7 @@ fn full_log_drops_the_oldest_if_it_may() {
     let settings = Settings { max_bytes: 3 * 4096, on_full: OnFull::DropOldest, ..settings() };
     let (mut log, _) = open(&disk, &settings);
     let numbers: Vec<u64> = (0..8).map(|byte| store(&mut log, &[byte; 1500])).collect();
-    assert_eq!((log.num_dropped(), log.num_open()), (2, 6));
+    assert_eq!((log.take_dropped().len(), log.num_open()), (2, 6));
     assert!(log.read(numbers[1]).is_err());
     assert!(log.size_bytes() <= 3 * 4096);
     disk.restart();

@@ -57,7 +57,7 @@ pub(super) async fn run(shared: Arc<Shared>, finish: CancellationToken) {
     }
     flush(&shared, &finish).await;
     for ack in shared.commits.take() {
-        shared.drop_for_good(ack, "shutdown", &shared.stopping());
+        shared.give_up(ack);
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! An exporter without order has `num_consumers` consumers that each prepare and send. One with
 //! keyed lanes has a dispatcher, which prepares batches one after the other, and `num_consumers`
-//! lanes, each with one request in flight.
+//! lanes, each with one request in flight. Part of the queue may be on disk: see [`spool`].
 
 mod backoff;
 mod commit;
@@ -15,16 +15,20 @@ mod consume;
 mod join;
 mod queue;
 mod send;
+mod spool;
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::commit::Commits;
 use self::queue::{Item, Overflow, PushError, Queue};
-use crate::component::{Ack, Answer, Budget, DriverSettings, Exporter, Host, Outcome};
+use self::spool::Spool;
+use crate::component::{
+    self, Ack, Answer, Budget, DriverSettings, Exporter, Extent, Host, Outcome,
+};
 use crate::config::{ComponentId, Sizer};
 use crate::data::{Batch, Signal};
 use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Status, Throttle};
@@ -41,7 +45,12 @@ pub(super) struct Driver {
     tasks: JoinSet<()>,
     /// Ends the task that commits, after the last send.
     finish: CancellationToken,
+    /// The task that writes to the spool.
+    storing: Option<JoinHandle<()>>,
 }
+
+/// A spool that was opened, and what goes there.
+pub(super) type OpenSpool = (Arc<dyn component::Spool>, Extent);
 
 /// What waited in the queue of a driver that ends.
 pub(super) struct Waiting(Vec<Item>);
@@ -55,11 +64,13 @@ pub(super) struct DriverInlet {
 /// What all tasks of a driver share.
 struct Shared {
     id: ComponentId,
+    signal: Signal,
     /// Id and signal.
     name: String,
     exporter: Arc<dyn Exporter>,
     settings: DriverSettings,
     queue: Queue,
+    spool: Option<Arc<Spool>>,
     /// Whether an answer is given as soon as a batch is queued.
     answers_early: bool,
     commits: Commits,
@@ -71,6 +82,8 @@ struct Shared {
     log_throttle: Throttle,
     /// No more attempts and pauses: the time for stopping is over.
     abort: CancellationToken,
+    /// No more pauses: what cannot be sent stays in the spool. Comes with `abort`, too.
+    leave: CancellationToken,
 }
 
 /// The driver's own metrics.
@@ -85,21 +98,26 @@ impl Driver {
     /// Starts the tasks of an exporter that was started itself.
     ///
     /// With `answers_early`, clients are answered when their records are queued, unless the
-    /// exporter has no queue or its queue waits for results.
+    /// exporter has no queue or its queue waits for results; and when they are in the spool.
     pub(super) fn start(
         (id, signal): (&ComponentId, Signal),
         exporter: Arc<dyn Exporter>,
         settings: DriverSettings,
-        answers_early: bool,
+        (answers_early, spool): (bool, Option<OpenSpool>),
         host: &Host,
     ) -> Self {
-        let shared = Arc::new(Shared::new((id, signal), exporter, settings, answers_early, host));
+        let answers = (answers_early, spool);
+        let shared = Arc::new(Shared::new((id, signal), exporter, settings, answers, host));
         let mut tasks = JoinSet::new();
+        let storing = shared.spool.as_ref().map(|spool| {
+            tasks.spawn(spool::load(Arc::clone(&shared), Arc::clone(spool)));
+            tokio::spawn(spool::store(Arc::clone(&shared), Arc::clone(spool)))
+        });
         let finish = CancellationToken::new();
         consume::spawn(&shared, &mut tasks);
         let committing = commit::run(Arc::clone(&shared), finish.clone());
         tasks.spawn(committing);
-        Self { shared, tasks, finish }
+        Self { shared, tasks, finish, storing }
     }
 
     pub(super) fn inlet(&self) -> DriverInlet {
@@ -111,10 +129,12 @@ impl Driver {
         self.shared.abort.clone()
     }
 
-    /// Takes out what waits and was not begun, for the driver that takes this one's place.
+    /// Takes out what waits and was not begun, for the driver that takes this one's place; that
+    /// finds it in the spool, if there is one.
     pub(super) fn take_waiting(&self) -> Waiting {
         self.shared.queue.close();
-        Waiting(self.shared.queue.drain())
+        let goes_over = self.shared.spool.is_none();
+        Waiting(if goes_over { self.shared.queue.drain() } else { Vec::new() })
     }
 
     /// Takes over what waited in another driver's queue.
@@ -126,23 +146,28 @@ impl Driver {
     /// are in order, or files are used by one at a time.
     pub(super) fn must_end_first(&self) -> bool {
         let exporter = &self.shared.exporter;
-        exporter.is_ordered() || exporter.handle().is_some()
+        exporter.is_ordered() || exporter.handle().is_some() || self.shared.spool.is_some()
     }
 
-    /// Sends what waits, commits, and ends; to be called when nothing comes any more.
+    /// Sends what waits, commits, and ends; to be called when nothing comes any more. With a spool,
+    /// only until something fails: the rest stays there.
     pub(super) async fn stop(mut self) {
         self.shared.queue.close();
+        if self.shared.spool.is_some() {
+            self.shared.leave.cancel();
+        }
         // All but the one that commits end by themselves when the queue is empty.
         while self.tasks.len() > 1 {
             if self.tasks.join_next().await.is_none() {
                 break;
             }
         }
-        for item in self.shared.queue.drain() {
-            self.shared.drop_for_good(item.ack, "shutdown", &self.shared.stopping());
-        }
+        self.shared.give_up_queue();
         self.finish.cancel();
         while self.tasks.join_next().await.is_some() {}
+        if let (Some(spool), Some(storing)) = (&self.shared.spool, self.storing.take()) {
+            spool.end(&self.shared, storing).await;
+        }
     }
 }
 
@@ -150,6 +175,9 @@ impl DriverInlet {
     /// Takes nothing more.
     pub(super) fn close(&self) {
         self.shared.queue.close();
+        if let Some(spool) = &self.shared.spool {
+            spool.close();
+        }
     }
 
     /// Queues a batch, and says whether there was room; its records are counted here from now on.
@@ -158,6 +186,9 @@ impl DriverInlet {
         let num_records = batch.num_records();
         shared.account.received().add(num_records as u64);
         let live = shared.account.live(num_records);
+        if let Some(spool) = &shared.spool {
+            return spool.enqueue(shared, batch, client, live);
+        }
         let ack = if shared.answers_early { Ack::detached(live) } else { client.share(live) };
         // The client's own share holds the answer back until the batch is in the queue.
         match shared.queue.push(Item { batch, ack }) {
@@ -177,7 +208,7 @@ impl Shared {
         (id, signal): (&ComponentId, Signal),
         exporter: Arc<dyn Exporter>,
         settings: DriverSettings,
-        answers_early: bool,
+        (answers_early, spool): (bool, Option<OpenSpool>),
         host: &Host,
     ) -> Self {
         let exporter_id = id.to_string();
@@ -195,10 +226,26 @@ impl Shared {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         capacity.set(limit as f64);
         host.status.show_queue(&exporter_id, signal.as_str(), size.clone(), capacity);
+        let abort = CancellationToken::new();
+        let leave = abort.child_token();
+        let queue = Queue::new(limit, sizer, overflow, size);
+        let (queue, spool) = match spool {
+            None => (queue, None),
+            Some(open) => {
+                let oldest = host.metrics.gauge("catchment_spool_oldest_age_seconds", &queued);
+                let spool = Spool::new(open, &exporter_id, overflow, &leave, oldest);
+                let share_bytes = Spool::share_bytes(host.budget.limit_bytes());
+                (queue.with_max_bytes(share_bytes), Some(Arc::new(spool)))
+            }
+        };
         Self {
+            signal,
             name: format!("{exporter_id} {}", signal.as_str()),
-            queue: Queue::new(limit, sizer, overflow, size),
-            answers_early: answers_early && queue.enabled && !queue.wait_for_result,
+            answers_early: answers_early
+                && settings.queue.enabled
+                && !settings.queue.wait_for_result,
+            queue,
+            spool,
             commits: Commits::default(),
             account: host.ledger.exporter(&format!("{exporter_id} {}", signal.as_str())),
             counters: Counters::new(signal, &labels, host),
@@ -206,7 +253,8 @@ impl Shared {
             clock: host.clock.clone(),
             budget: host.budget.clone(),
             log_throttle: Throttle::default(),
-            abort: CancellationToken::new(),
+            abort,
+            leave,
             id: id.clone(),
             exporter,
             settings,
@@ -225,6 +273,38 @@ impl Shared {
         if let Some(suppressed) = self.log_throttle.allow(self.clock.now()) {
             warn!(exporter = self.name, why, records = num_records, suppressed, "data refused");
         }
+    }
+
+    /// Answers for a batch that could not be stored.
+    fn refuse_stored(&self, ack: Ack, answer: &Answer) {
+        let why = answer.reason.as_deref().unwrap_or("not stored");
+        let reason = Some(format!("exporter `{}`: {why}", self.id).into());
+        let answer = Answer { reason, ..answer.clone() };
+        if answer.outcome == Outcome::Rejected {
+            self.drop_for_good(ack, "rejected", &answer);
+            return;
+        }
+        let records = ack.num_records() as u64;
+        self.counters.enqueue_failed.add(records);
+        self.account.dropped("not_stored").add(records);
+        ack.answer_with(&answer);
+        self.status.record_error(&self.name, why);
+        if let Some(suppressed) = self.log_throttle.allow(self.clock.now()) {
+            warn!(exporter = self.name, why, records, suppressed, "data refused");
+        }
+    }
+
+    /// The driver ends before records were sent: they stay in the spool, or are dropped.
+    fn give_up(&self, ack: Ack) {
+        match &self.spool {
+            Some(spool) => spool.keep(ack, &self.stopping()),
+            None => self.drop_for_good(ack, "shutdown", &self.stopping()),
+        }
+    }
+
+    /// The same for everything that waits.
+    fn give_up_queue(&self) {
+        self.queue.drain().into_iter().for_each(|item| self.give_up(item.ack));
     }
 
     /// Counts records as dropped for good, and answers for them.

@@ -37,10 +37,14 @@ pub(super) enum PushError {
 pub(super) struct Queue {
     state: Mutex<State>,
     capacity: usize,
+    /// Beside the capacity.
+    max_bytes: usize,
     sizer: Sizer,
     overflow: Overflow,
     /// Shows the size.
     gauge: Gauge,
+    /// Something went; for one who waits.
+    left: Notify,
     /// Something came, or the queue was closed.
     filled: Notify,
     /// Something went, or the queue was closed.
@@ -51,6 +55,7 @@ pub(super) struct Queue {
 struct State {
     items: VecDeque<Item>,
     size: usize,
+    size_bytes: usize,
     is_closed: bool,
 }
 
@@ -59,12 +64,38 @@ impl Queue {
         Self {
             state: Mutex::default(),
             capacity,
+            max_bytes: usize::MAX,
             sizer,
             overflow,
             gauge,
+            left: Notify::new(),
             filled: Notify::new(),
             drained: Condvar::new(),
         }
+    }
+
+    /// The same, with so many bytes at the most.
+    pub(super) fn with_max_bytes(self, max_bytes: usize) -> Self {
+        Self { max_bytes, ..self }
+    }
+
+    /// Whether an item with this batch gets in now, or finds the queue closed.
+    pub(super) fn has_room(&self, batch: &Batch) -> bool {
+        let state = self.lock();
+        state.is_closed || self.fits(&state, batch)
+    }
+
+    fn fits(&self, state: &State, batch: &Batch) -> bool {
+        let is_within = || {
+            state.size + size_of(batch, self.sizer) <= self.capacity
+                && state.size_bytes.saturating_add(batch.size_bytes()) <= self.max_bytes
+        };
+        state.items.is_empty() || is_within()
+    }
+
+    /// Comes when something went since this came last.
+    pub(super) fn left(&self) -> impl Future<Output = ()> + '_ {
+        self.left.notified()
     }
 
     /// Adds an item; blocks only with [`Overflow::Wait`].
@@ -72,13 +103,12 @@ impl Queue {
     /// An item that is larger than the whole queue gets in while nothing else waits.
     #[expect(clippy::result_large_err, reason = "the item itself is given back")]
     pub(super) fn push(&self, item: Item) -> Result<(), PushError> {
-        let size = size_of(&item.batch, self.sizer);
         let mut state = self.lock();
         loop {
             if state.is_closed {
                 return Err(PushError::Closed(item));
             }
-            if state.items.is_empty() || state.size + size <= self.capacity {
+            if self.fits(&state, &item.batch) {
                 break;
             }
             match self.overflow {
@@ -88,19 +118,20 @@ impl Queue {
                 }
             }
         }
-        state.items.push_back(item);
-        self.resize(&mut state, |before| before + size);
-        drop(state);
-        self.filled.notify_one();
+        self.add(state, item);
         Ok(())
     }
 
     /// Adds an item that another queue had room for.
     pub(super) fn adopt(&self, item: Item) {
-        let size = size_of(&item.batch, self.sizer);
-        let mut state = self.lock();
+        self.add(self.lock(), item);
+    }
+
+    fn add(&self, mut state: MutexGuard<'_, State>, item: Item) {
+        state.size += size_of(&item.batch, self.sizer);
+        state.size_bytes += item.batch.size_bytes();
         state.items.push_back(item);
-        self.resize(&mut state, |before| before + size);
+        self.show(&state);
         drop(state);
         self.filled.notify_one();
     }
@@ -117,10 +148,13 @@ impl Queue {
                 let mut state = self.lock();
                 if let Some(item) = state.items.pop_front() {
                     let size = size_of(&item.batch, self.sizer);
-                    self.resize(&mut state, |before| before.saturating_sub(size));
+                    state.size = state.size.saturating_sub(size);
+                    state.size_bytes = state.size_bytes.saturating_sub(item.batch.size_bytes());
+                    self.show(&state);
                     let has_more = !state.items.is_empty();
                     drop(state);
                     self.drained.notify_all();
+                    self.left.notify_one();
                     if has_more {
                         // A notification may have been for several items.
                         self.filled.notify_one();
@@ -148,20 +182,19 @@ impl Queue {
     pub(super) fn drain(&self) -> Vec<Item> {
         let mut state = self.lock();
         let items = std::mem::take(&mut state.items);
-        self.resize(&mut state, |_| 0);
+        (state.size, state.size_bytes) = (0, 0);
+        self.show(&state);
         drop(state);
         self.drained.notify_all();
         items.into()
     }
 
     /// How many items wait.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().items.len()
     }
 
-    fn resize(&self, state: &mut State, change: impl FnOnce(usize) -> usize) {
-        state.size = change(state.size);
+    fn show(&self, state: &State) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         self.gauge.set(state.size as f64);
     }

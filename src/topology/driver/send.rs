@@ -58,6 +58,14 @@ async fn send_whole(shared: &Shared, request: Request, ack: Ack) -> Option<Divid
         };
         let why = with_causes(&*source);
         shared.status.set_failing(&shared.name, &why);
+        if shared.leave.is_cancelled() {
+            shared.give_up(ack);
+            if shared.spool.is_some() {
+                // The others would not get any further.
+                shared.give_up_queue();
+            }
+            return None;
+        }
         let Some(pause) = backoff.pause(hint, started.elapsed()) else {
             let why = format!("exporter `{}`: no more retries: {why}", shared.id);
             let answer = Answer { retry_after: hint, ..Answer::new(Outcome::Retry, &why) };
@@ -65,7 +73,7 @@ async fn send_whole(shared: &Shared, request: Request, ack: Ack) -> Option<Divid
             return None;
         };
         if !paused(shared, pause, &why).await {
-            shared.drop_for_good(ack, "shutdown", &shared.stopping());
+            shared.give_up(ack);
             return None;
         }
     }
@@ -109,7 +117,7 @@ async fn paused(shared: &Shared, pause: Duration, why: &str) -> bool {
     }
     tokio::select! {
         () = sleep(pause) => true,
-        () = shared.abort.cancelled() => false,
+        () = shared.leave.cancelled() => false,
     }
 }
 

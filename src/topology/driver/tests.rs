@@ -1,3 +1,5 @@
+mod spool;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration as StdDuration;
 
@@ -31,11 +33,19 @@ struct Bench {
 }
 
 fn start(exporter: Scripted, settings: DriverSettings, answers_early: bool) -> Bench {
-    let host = host();
+    start_on(host(), exporter, settings, (answers_early, None))
+}
+
+fn start_on(
+    host: Host,
+    exporter: Scripted,
+    settings: DriverSettings,
+    answers: (bool, Option<OpenSpool>),
+) -> Bench {
     let exporter = Arc::new(exporter);
     let id: ComponentId = "scripted".parse().unwrap();
     let shared = Arc::clone(&exporter) as Arc<dyn Exporter>;
-    let driver = Driver::start((&id, Signal::Logs), shared, settings, answers_early, &host);
+    let driver = Driver::start((&id, Signal::Logs), shared, settings, answers, &host);
     Bench { host, exporter, driver }
 }
 
