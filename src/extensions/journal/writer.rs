@@ -241,11 +241,12 @@ impl Writer {
         let now = self.clock.now();
         self.take_marks();
         let written = if self.pace.syncs { self.log.sync() } else { self.log.write_marks() };
-        let settled = written.and_then(|()| {
+        if written.is_ok() {
             self.shared.durable_until.store(now.as_unix_nanos(), Ordering::Relaxed);
-            self.log.collect(now)
-        });
-        if let Err(error) = settled
+        }
+        // On a full disk there may be room for marks only when a segment is gone.
+        let collected = self.log.collect(now);
+        if let Err(error) = written.and(collected)
             && let Some(suppressed) = self.throttle.allow(self.clock.now())
         {
             let (log, error) = (self.role.name(), with_causes(&error));

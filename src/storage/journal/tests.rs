@@ -274,6 +274,24 @@ fn full_disk_refuses_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn full_disk_is_cleared_after_a_restart() {
+    let disk = SimulatedDisk::new(1);
+    let (mut log, _) = open(&disk, &settings());
+    let numbers: Vec<u64> = (0..5).map(|body| store(&mut log, &[body; 3000])).collect();
+    disk.restart();
+    disk.set_capacity(17_000);
+    let (mut log, _) = open(&disk, &settings());
+    log.close(numbers[0]);
+    log.sync().unwrap_err();
+    log.collect(at(1)).unwrap();
+    log.sync().unwrap();
+    disk.restart();
+    let (_, recovered) = open(&disk, &settings());
+    let open: Vec<u64> = recovered.open.iter().map(|open| open.number).collect();
+    assert_eq!(open, numbers[1..]);
+}
+
+#[test]
 fn entry_longer_than_a_segment_has_one_of_its_own() {
     let disk = SimulatedDisk::new(1);
     let (mut log, _) = open(&disk, &settings());
