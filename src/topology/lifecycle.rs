@@ -332,12 +332,17 @@ impl Engine {
     }
 
     /// Opens the queue on disk of an exporter that has one. By default all goes there, unless a
-    /// journal has everything already.
+    /// journal has everything already; metrics do in any case: what is in memory only would run
+    /// again after a crash, behind newer points that are on disk.
     async fn open_spool(&self, built: &BuiltExporter) -> Result<Option<OpenSpool>, StartError> {
         let Some(storage) = &built.storage else { return Ok(None) };
         let opened = storage.open(&built.id, built.signal, &self.host).await;
         let spool = opened.map_err(|source| StartError::Spool { id: built.id.clone(), source })?;
-        let by_default = if self.durable.is_some() { Extent::Overflow } else { Extent::All };
+        let has_order = built.signal == Signal::Metrics;
+        let by_default = match self.durable.is_some() && !has_order {
+            true => Extent::Overflow,
+            false => Extent::All,
+        };
         Ok(Some((spool, storage.extent().unwrap_or(by_default))))
     }
 

@@ -41,7 +41,7 @@ pub struct FileStorageConfig {
     /// Taken and without effect: a damaged file is always set aside.
     pub recreate: bool,
     /// What of a queue goes to disk: `all`, or with `overflow` only what memory has no room for and
-    /// what is left at the end; default `overflow` with a journal, else `all`.
+    /// what is left at the end; default `overflow` for logs and traces with a journal, else `all`.
     pub store: Option<Store>,
     /// What each queue may take on disk, at least four segments; default 4GiB.
     pub max_size: ByteSize,
