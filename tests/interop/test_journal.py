@@ -134,6 +134,8 @@ service:
 class Outages(Case):
     """A destination that is away half of the time, and an agent that is killed: every point arrives, in order."""
 
+    config = METRICS
+
     def setUp(self):
         super().setUp()
         self.is_over = False
@@ -149,10 +151,13 @@ class Outages(Case):
             time.sleep(0.7)
         return 204, ""
 
+    def wait_until_sent(self, _agent):
+        """What the journal has closed has arrived."""
+
     def test_every_point_arrives_in_order(self):
         server = RemoteWriteServer(self.answer)
         self.addCleanup(server.stop)
-        agent = self.agent(METRICS, env={"SERVER": server.url})
+        agent = self.agent(self.config, env={"SERVER": server.url})
         command = [CATCHMENT, "load", "--endpoint", endpoint(agent, "grpc"), "--signal", "metrics", "--rate", "2000"]
         command += ["--batch-size", "20", "--connections", "2", "--in-flight", "2", "--retry-for", "60s", "--duration", "10s", "--json"]
         generator = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -165,6 +170,7 @@ class Outages(Case):
         self.assertEqual(generator.returncode, 0, report)
         self.is_over = True
         wait_until_closed(agent)
+        self.wait_until_sent(agent)
         self.finish(agent)
         times, arrived = {}, set()
         with server.lock:
