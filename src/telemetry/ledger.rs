@@ -484,7 +484,7 @@ fn push_row(table: &mut String, cells: [&str; 8]) {
     // Writing to a String cannot fail.
     let _ = write!(table, "{account:<32}");
     for number in numbers {
-        let _ = write!(table, " {number:>12}");
+        let _ = write!(table, " {number:>13}");
     }
     table.push('\n');
 }

@@ -428,7 +428,7 @@ impl Engine {
         };
         tokio::pin!(finish);
         if timeout_at(deadline, &mut finish).await.is_err() {
-            warn!("shutdown_timeout is over, what was not sent is dropped");
+            warn!("shutdown_timeout is over, what was not sent stays on disk or is dropped");
             aborts.iter().for_each(CancellationToken::cancel);
             inlets.iter().for_each(super::driver::DriverInlet::close);
             if timeout_at(Instant::now() + ABORT_GRACE, &mut finish).await.is_err() {

@@ -1,9 +1,7 @@
 //! Extension `file_storage`: keeps queues of exporters on disk, each in a folder of its own.
 
 use std::fmt::Write as _;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +17,7 @@ use crate::component::{
 };
 use crate::config::{ByteSize, ComponentId, Duration};
 use crate::data::Signal;
+use crate::storage::disk::LocalDisk;
 use crate::storage::journal::Settings;
 
 /// Settings of `file_storage`: the Collector's, and those of `journal`, for each queue.
@@ -195,7 +194,7 @@ impl Extension for FileStorage {
 /// Makes the folder when it is missing and may be made.
 fn see_to_folder(folder: &Path, mode: Option<u32>) -> io::Result<()> {
     if let Some(mode) = mode {
-        DirBuilder::new().recursive(true).mode(mode).create(folder)?;
+        LocalDisk.create_folder_with(folder, mode)?;
     }
     if folder.metadata()?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }

@@ -12,6 +12,18 @@ use crate::storage::files::{self, DataFile};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalDisk;
 
+impl LocalDisk {
+    /// Makes a folder, and those above it that are missing, durably, with the permissions `mode`
+    /// less the umask.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not there afterwards.
+    pub fn create_folder_with(self, path: &Path, mode: u32) -> io::Result<()> {
+        files::create_folder_with(path, mode)
+    }
+}
+
 impl Disk for LocalDisk {
     fn create_folder(&self, path: &Path) -> io::Result<()> {
         files::create_folder(path)

@@ -6,9 +6,9 @@
 #[cfg(test)]
 pub(crate) mod test_power;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -144,13 +144,18 @@ pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
 
 /// Makes a folder, and those above it that are missing, durably.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+    create_folder_with(folder, 0o777)
+}
+
+/// The same, all with the permissions `mode` less the umask.
+pub(super) fn create_folder_with(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
-    create_folder(parent)?;
-    match fs::create_dir(folder) {
+    create_folder_with(parent, mode)?;
+    match DirBuilder::new().mode(mode).create(folder) {
         Ok(()) => {
             #[cfg(test)]
             note(folder, |power| power.create_folder(folder));

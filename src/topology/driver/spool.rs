@@ -59,6 +59,8 @@ pub(super) struct Spool {
     log: Arc<dyn component::Spool>,
     /// Whether everything goes to disk first.
     stores_all: bool,
+    /// Whether what finds no room on disk waits for it.
+    waits_for_room: bool,
     /// The exporter, as entries name it.
     name: Arc<str>,
     /// What waits to be written.
@@ -123,6 +125,7 @@ impl Spool {
         Self {
             log,
             stores_all: extent == Extent::All,
+            waits_for_room: overflow == Overflow::Wait,
             name: name.into(),
             inbox: Queue::new(MAX_SUBMITTED, Sizer::Requests, overflow, Gauge::default()),
             state: Mutex::new(state),
@@ -203,7 +206,8 @@ impl Spool {
         EntryPromise::new(EntryId { journal: 0, number }, watch).share(&self.name, live)
     }
 
-    /// Writes a batch. Metrics of a journal wait for room, so that newer ones do not overtake them.
+    /// Writes a batch. Metrics of a journal wait for room, so that newer ones do not overtake them;
+    /// others, too, where a full queue makes its pipeline wait.
     async fn store(&self, item: Item) -> (Item, Result<u64, Answer>) {
         let keeps_order = item.batch.signal() == Signal::Metrics && !item.ack.entries().is_empty();
         loop {
@@ -212,8 +216,8 @@ impl Spool {
                 Ok(Stored::Repeated) => Answer::new(Outcome::Retry, "it was stored before"),
                 Err(answer) => answer,
             };
-            let may_wait = keeps_order && answer.outcome == Outcome::Retry;
-            if !may_wait || self.leave.is_cancelled() {
+            let may_wait = self.waits_for_room || keeps_order;
+            if !may_wait || answer.outcome != Outcome::Retry || self.leave.is_cancelled() {
                 return (item, Err(answer));
             }
             tokio::select! {
@@ -367,6 +371,12 @@ impl Spool {
     /// Takes nothing more.
     pub(super) fn close(&self) {
         self.inbox.close();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.entries.is_empty() && state.num_submitted == 0
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]

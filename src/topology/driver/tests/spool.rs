@@ -1,14 +1,24 @@
 //! A driver whose queue is on disk, in part or as a whole.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
 
 use super::super::super::test_support::times;
 use super::*;
-use crate::component::{EntryPromise, EntryWatch, ExtensionConfig as _, Listeners, Outstanding};
+use crate::component::{
+    EntryPromise, EntryWatch, ExportError, ExtensionConfig as _, Listeners, Outstanding, Payload,
+    Request, Sent,
+};
 use crate::config::{Node, from_node};
 use crate::data::{Context, EntryId, Time};
 use crate::extensions::journal::FileStorageConfig;
+use crate::storage::files::test_power::Power;
 
 /// A driver for one consumer with a spool in a folder.
 async fn start_in(folder: &Path, exporter: Scripted, storage: &str, is_early: bool) -> Bench {
@@ -23,16 +33,20 @@ async fn start_with(
     settings: DriverSettings,
 ) -> Bench {
     let host = host();
+    let spool = open(folder, storage, &host).await;
+    start_on(host, exporter, settings, (is_early, Some(spool)))
+}
+
+async fn open(folder: &Path, storage: &str, host: &Host) -> OpenSpool {
     let text = format!("{{directory: {}, segment_size: 1MiB, {storage}}}", folder.display());
     let node = Node::parse("x.yaml", &text).unwrap();
     let config: FileStorageConfig = from_node(&node, "file_storage").unwrap();
-    let extension = config.build(&host).unwrap();
-    extension.start(&Listeners::default(), &host).await.unwrap();
+    let extension = config.build(host).unwrap();
+    extension.start(&Listeners::default(), host).await.unwrap();
     let storage = extension.storage().unwrap();
     let id: ComponentId = "scripted".parse().unwrap();
-    let spool = storage.open(&id, Signal::Logs, &host).await.unwrap();
-    let spool = (spool, storage.extent().unwrap_or(Extent::All));
-    start_on(host, exporter, settings, (is_early, Some(spool)))
+    let spool = storage.open(&id, Signal::Logs, host).await.unwrap();
+    (spool, storage.extent().unwrap_or(Extent::All))
 }
 
 fn one_consumer() -> DriverSettings {
@@ -163,7 +177,7 @@ async fn stopping_leaves_a_destination_that_is_down_alone() {
 }
 
 #[derive(Default)]
-struct Told(std::sync::Mutex<Vec<(u64, bool)>>);
+struct Told(Mutex<Vec<(u64, bool)>>);
 
 impl EntryWatch for Told {
     fn done(&self, _number: u64, _route: &Arc<str>) {}
@@ -384,16 +398,90 @@ async fn context_of_a_batch_outlives_the_driver() {
     bench.driver.inlet().enqueue(sent.clone(), ack);
     assert_eq!(soon(answer).await.unwrap().outcome, Outcome::Delivered);
     bench.cut_short().await;
-    let host = host();
-    let text = format!("{{directory: {}}}", folder.path().display());
-    let node = Node::parse("x.yaml", &text).unwrap();
-    let config: FileStorageConfig = from_node(&node, "file_storage").unwrap();
-    let storage = config.build(&host).unwrap().storage().unwrap();
-    let id: ComponentId = "scripted".parse().unwrap();
-    let spool = storage.open(&id, Signal::Logs, &host).await.unwrap();
+    let (spool, _) = open(folder.path(), "", &host()).await;
     let found = spool.take_found();
     assert_eq!(found.iter().map(|(_, arrived)| *arrived).collect::<Vec<_>>(), [arrived]);
     let read = spool.read(found[0].0).await.unwrap().batch;
     assert_eq!((times(&read), read.context()), (vec![7], sent.context()));
     spool.end().await;
+}
+
+/// Marks a note of what the destination took; without it, of what was answered.
+const TAKEN: u64 = 1 << 32;
+
+/// Fails by chance, and notes what it takes.
+struct Noting {
+    power: Power,
+    random: Mutex<SmallRng>,
+}
+
+#[async_trait]
+impl Exporter for Noting {
+    async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
+        let is_failure = self.random.lock().unwrap().random_bool(0.3);
+        if is_failure {
+            return Err(ExportError::Retry { after: None, source: "by chance".into() });
+        }
+        let Payload::Batch(batch) = &request.payload else { panic!("not a batch") };
+        times(batch).into_iter().for_each(|time| self.power.note(TAKEN + time));
+        Ok(Sent::DURABLE)
+    }
+}
+
+/// What a driver does with these records and those that are in its folder, until all are sent.
+async fn record(folder: &Path, new: std::ops::Range<u64>, storage: &str, seed: u64) -> Power {
+    let power = Power::record(folder);
+    let host = host();
+    let spool = open(&folder.join("spools"), storage, &host).await;
+    let random = Mutex::new(SmallRng::seed_from_u64(seed));
+    let exporter = Arc::new(Noting { power: power.clone(), random });
+    let id: ComponentId = "scripted".parse().unwrap();
+    let settings = settings();
+    let driver = Driver::start((&id, Signal::Logs), exporter, settings, (true, Some(spool)), &host);
+    for time in new {
+        let (ack, answer) = promise(Live::none());
+        driver.inlet().enqueue(batch(&[time]), ack);
+        if soon(answer).await.unwrap().outcome == Outcome::Delivered {
+            power.note(time);
+        }
+    }
+    soon(async {
+        while !driver.shared.spool.as_ref().unwrap().is_empty() {
+            tokio::time::sleep(StdDuration::from_millis(1)).await;
+        }
+    })
+    .await;
+    soon(driver.stop()).await;
+    power.end();
+    power
+}
+
+/// What was answered by then, and what the destination had.
+fn noted(notes: &[u64]) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let (taken, answered): (Vec<_>, Vec<_>) = notes.iter().partition(|note| **note >= TAKEN);
+    (answered.into_iter().collect(), taken.into_iter().map(|note| note - TAKEN).collect())
+}
+
+/// `CATCHMENT_SEEDS` says how many cuts; 60.
+#[tokio::test]
+async fn what_was_acknowledged_reaches_the_destination_after_power_cuts() {
+    let seeds = std::env::var("CATCHMENT_SEEDS").map_or(60, |seeds| seeds.parse().unwrap());
+    let folder = || tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let mut power = None;
+    for seed in 0..seeds {
+        if seed % 30 == 0 {
+            power = Some(record(folder().path(), 1..60, "store: all", seed).await);
+        }
+        let power = power.as_ref().unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let (cut, moment) = (folder(), random.random_range(power.moments()));
+        power.cut(moment, random.random(), cut.path());
+        let (answered, mut taken) = noted(&power.notes(moment));
+        let again = record(cut.path(), 100..110, "store: all", seed).await;
+        let (later, taken_later) = noted(&again.notes(*again.moments().end()));
+        taken.extend(taken_later);
+        let missing: Vec<_> = answered.union(&later).filter(|time| !taken.contains(time)).collect();
+        assert!(missing.is_empty(), "seed {seed}: {missing:?}");
+        assert_eq!(later.len(), 10);
+    }
 }
