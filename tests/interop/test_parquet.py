@@ -1,6 +1,7 @@
 """Archives as others read them: DuckDB, pyarrow and, by its types, Spark. Sizes beside DuckDB's own files."""
 
 import datetime
+import itertools
 import pathlib
 import urllib.request
 
@@ -110,6 +111,35 @@ def logs(service, numbers):
     scope = common_pb2.InstrumentationScope(name="lib", version="1.2")
     scope_logs = logs_pb2.ScopeLogs(scope=scope, log_records=map(log, numbers))
     return logs_pb2.ResourceLogs(resource=resource(service), scope_logs=[scope_logs], schema_url="https://schema")
+
+
+def varied(number):
+    """A row in which each column repeats in its own way."""
+    route = f"/{number // 3 % 40}" * (1 + number // 3 % 40) if number >= 25_000 else None
+    attributes = {f"key{index}": str(number // 11 % 3) for index in range(number // 50 % 4)}
+    if route is not None:
+        attributes["http.route"] = route
+    return {
+        "service_name": ["checkout", None, "cart"][number // 7_001 % 3],
+        "severity_text": "INFO" if number // 137 % 2 else None,
+        "http_route": route,
+        "event_name": None,
+        "scope_name": "lib",
+        "attributes": attributes,
+    }
+
+
+def varied_logs(rows, numbers):
+    records = [
+        logs_pb2.LogRecord(
+            time_unix_nano=START + number,
+            severity_text=rows[number]["severity_text"] or "",
+            attributes=[common_pb2.KeyValue(key=key, value=value(text)) for key, text in rows[number]["attributes"].items()],
+        )
+        for number in numbers
+    ]
+    scope_logs = logs_pb2.ScopeLogs(scope=common_pb2.InstrumentationScope(name="lib"), log_records=records)
+    return logs_pb2.ResourceLogs(resource=resource(rows[numbers[0]]["service_name"]), scope_logs=[scope_logs])
 
 
 # By signal: the number of rows; sums by column; one row by what finds it, and what is in it.
@@ -263,6 +293,31 @@ class Reading(Archive):
         agent, folder = self.archive()
         self.fill(agent)
         self.check(folder)
+
+    def test_columns_whose_rows_repeat(self):
+        # Texts of which one row has what the row before has, or nothing, in runs of any length; pages of 20,000 rows.
+        rows = [varied(number) for number in range(50_000)]
+        agent, folder = self.archive()
+        for first in range(0, len(rows), 1_000):
+            numbers = range(first, first + 1_000)
+            groups = [list(group) for _, group in itertools.groupby(numbers, lambda number: rows[number]["service_name"])]
+            self.post(agent, "logs", *(varied_logs(rows, group) for group in groups))
+        self.finish(agent)
+        names = list(rows[0])
+        table = pyarrow.dataset.dataset(folder, format="parquet").to_table(columns=["time", "time_nanos", *names])
+        by_pyarrow = table.sort_by([("time", "ascending"), ("time_nanos", "ascending")]).select(names).to_pylist()
+        what = ", ".join(f'"{name}"' for name in names)
+        query = f"SELECT {what} FROM read_parquet(?) ORDER BY time, time_nanos"
+        by_duckdb = duckdb.execute(query, [files_below(folder)]).fetchall()
+        for number, (row, *found) in enumerate(zip(rows, by_pyarrow, by_duckdb, strict=True)):
+            for found_row in (found[0], dict(zip(names, found[1]))):
+                found_row["attributes"] = dict(found_row["attributes"])
+                self.assertEqual(found_row, row, number)
+        for name in ("service_name", "severity_text", "http_route"):
+            for wanted in sorted({row[name] for row in rows if row[name] is not None}):
+                query = f"SELECT count(*) FROM read_parquet(?) WHERE {name} = ?"
+                (found,) = duckdb.execute(query, [files_below(folder), wanted]).fetchone()
+                self.assertEqual(found, sum(row[name] == wanted for row in rows), f"{name} {wanted}")
 
     def test_values_with_partitions(self):
         # pyarrow guesses the type of a partition's name by its values, and needs one.

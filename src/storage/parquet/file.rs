@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -17,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::envelope::{Envelope, Record};
 use super::footer::Footer;
+use super::group::{Group, GroupFactory};
 use super::rows::{Rows, TimeRange};
 use super::schema::{Layout, arrow_schema, columns, leaves, parquet_schema};
 use super::{Format, RowGroup};
@@ -33,14 +33,11 @@ const FILTERS_PART: usize = 4;
 pub(super) struct FileWriter {
     signal: Signal,
     rows: Rows,
-    schema: SchemaRef,
     limits: RowGroup,
-    /// Which columns are written as DELTA_BINARY_PACKED.
-    is_delta: Vec<bool>,
     writer: SerializedFileWriter<Vec<u8>>,
-    factory: ArrowRowGroupWriterFactory,
+    factory: GroupFactory,
     /// The row group in the making; nothing until it has rows.
-    group: Vec<ArrowColumnWriter>,
+    group: Group,
     /// The number of rows that are in it, or were before it broke.
     group_rows: usize,
     /// The number of rows in the row groups that are in the file.
@@ -71,10 +68,9 @@ impl FileWriter {
     ) -> Result<Self, ParquetError> {
         let columns = columns(signal, &format.promoted);
         let mut properties = properties(signal, format, max_open)?;
-        let mut is_delta = Vec::new();
-        for leaf in leaves(&columns) {
-            is_delta.push(matches!(leaf.layout, Layout::Delta));
-            let path = ColumnPath::new(leaf.path);
+        let leaves = leaves(&columns);
+        for leaf in leaves.iter().filter(|leaf| !leaf.is_repeated) {
+            let path = ColumnPath::new(leaf.path.clone());
             properties = match leaf.layout {
                 Layout::Dictionary => properties.set_column_dictionary_enabled(path.clone(), true),
                 Layout::Delta => {
@@ -90,15 +86,19 @@ impl FileWriter {
         let schema = Arc::new(arrow_schema(&columns));
         let root = parquet_schema(&columns)?.root_schema_ptr();
         let writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties.build()))?;
+        let factory = GroupFactory {
+            library: ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema)),
+            leaves,
+            level: ZstdLevel::try_new(format.zstd_level)?,
+            page_rows: page_rows(signal),
+        };
         Ok(Self {
             signal,
-            rows: Rows::new(signal, &format.promoted, Arc::clone(&schema)),
-            factory: ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema)),
-            schema,
+            rows: Rows::new(signal, &format.promoted, schema),
+            factory,
             limits: format.row_group,
-            is_delta,
             writer,
-            group: Vec::new(),
+            group: Group::default(),
             group_rows: 0,
             ended_rows: 0,
             num_taken: 0,
@@ -156,16 +156,12 @@ impl FileWriter {
 
     /// About the size that the file would have now.
     pub(super) fn size_bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.group_bytes()) as u64
+        (self.writer.bytes_written() + self.group.size_bytes()) as u64
     }
 
     /// About the memory that it takes.
     pub(super) fn memory_bytes(&self) -> usize {
-        // The encoder of DELTA_BINARY_PACKED sets aside a MiB, of which it touches what is encoded.
-        let group = self.group.iter().zip(&self.is_delta).map(|(column, is_delta)| {
-            if *is_delta { column.get_estimated_total_bytes() } else { column.memory_size() }
-        });
-        self.rows.size_bytes() + group.sum::<usize>() + self.writer.inner().len()
+        self.rows.size_bytes() + self.group.memory_bytes() + self.writer.inner().len()
     }
 
     /// Writes the rows that wait, as rows of the row group.
@@ -195,7 +191,7 @@ impl FileWriter {
             self.group_rows += part.num_rows();
             self.in_work = Some(behind.clone());
             if self.group_rows >= self.limits.max_rows
-                || self.group_bytes() >= self.limits.max_bytes
+                || self.group.size_bytes() >= self.limits.max_bytes
             {
                 self.end_group()?;
             }
@@ -246,34 +242,22 @@ impl FileWriter {
         #[cfg(test)]
         super::tests::panics::trip_on_rows(rows);
         if self.group.is_empty() {
-            let index = self.writer.flushed_row_groups().len();
-            self.group = self.factory.create_column_writers(index)?;
+            self.group = self.factory.create(&self.writer)?;
         }
-        let mut writers = self.group.iter_mut();
-        for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
-            for (leaf, writer) in compute_leaves(field, column)?.iter().zip(&mut writers) {
-                writer.write(leaf)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn group_bytes(&self) -> usize {
-        self.group.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        self.group.write(rows)
     }
 
     fn end_group(&mut self) -> Result<(), ParquetError> {
         if self.group.is_empty() {
             return Ok(());
         }
-        let chunks = self.group.drain(..).map(ArrowColumnWriter::close);
-        let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+        let chunks = self.group.end()?;
         self.state = State::FileBroken;
         #[cfg(test)]
         super::tests::panics::trip_on_end(self.ended_rows);
         let mut group = self.writer.next_row_group()?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
+            chunk.append_to(&mut group)?;
         }
         group.close()?;
         self.ended_rows += std::mem::take(&mut self.group_rows) as u64;

@@ -151,6 +151,8 @@ pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) layout: Layout,
     pub(super) has_range: bool,
+    /// Whether it is written by [`super::repeated`]: text of which a row has one, or a list.
+    pub(super) is_repeated: bool,
 }
 
 /// The leaves of columns, in their order.
@@ -166,18 +168,19 @@ fn push_leaves(columns: &[Column], above: &[String], leaves: &mut Vec<Leaf>) {
             let names = above.iter().cloned().chain([column.name.clone().into_owned()]);
             names.chain(below.iter().map(|name| (*name).to_owned())).collect::<Vec<_>>()
         };
-        let (layout, has_range) = (column.layout, column.has_range);
+        let leaf = |below: &[&str], layout: Layout| {
+            let is_text = matches!(column.kind, Kind::Text | Kind::Binary | Kind::Map);
+            let is_repeated = is_text && above.is_empty() && layout == Layout::Dictionary;
+            Leaf { path: path(below), layout, has_range: column.has_range, is_repeated }
+        };
         match &column.kind {
             Kind::Map => {
-                let key = path(&["key_value", "key"]);
-                leaves.push(Leaf { path: key, layout: Layout::Dictionary, has_range });
-                leaves.push(Leaf { path: path(&["key_value", "value"]), layout, has_range });
+                leaves.push(leaf(&["key_value", "key"], Layout::Dictionary));
+                leaves.push(leaf(&["key_value", "value"], column.layout));
             }
-            Kind::List(_) => {
-                leaves.push(Leaf { path: path(&["list", "element"]), layout, has_range });
-            }
+            Kind::List(_) => leaves.push(leaf(&["list", "element"], column.layout)),
             Kind::Rows(inner) => push_leaves(inner, &path(&["list", "element"]), leaves),
-            _ => leaves.push(Leaf { path: path(&[]), layout, has_range }),
+            _ => leaves.push(leaf(&[], column.layout)),
         }
     }
 }
