@@ -97,7 +97,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Encodes the metrics of a batch; about 1 µs for a point of a gauge or sum.
+/// Encodes the metrics of a batch; less than 1 µs for a point of a gauge or sum.
 ///
 /// `targets` are those of all batches that go to one receiver, in the order in which they go.
 #[must_use]

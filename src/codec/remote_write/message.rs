@@ -68,7 +68,7 @@ pub(super) fn put_sample(out: &mut Vec<u8>, bits: u64, time_ms: i64) {
 }
 
 /// The kinds of `MetricMetadata.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MetadataType {
     /// A counter.
     Counter = 1,

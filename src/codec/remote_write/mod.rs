@@ -2,6 +2,7 @@
 //! OpenTelemetry–Prometheus compatibility specification has them.
 
 mod encode;
+mod encoded;
 mod label;
 mod message;
 mod name;

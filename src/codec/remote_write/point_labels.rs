@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 
+use super::encoded::{Labels, SeriesLabels, Store};
 use super::label::{CommonLabels, Label, LabelRules, Own, Standing, settle};
-use super::message::put_label;
 use super::translate::Attribute;
 
 /// The label that holds the metric's name.
@@ -26,10 +26,35 @@ pub(super) struct PointLabels<'a> {
     /// The names of that point's labels in order, and where their values stood. `None` when some
     /// were left out or joined: then they have to be looked at again.
     order: Option<Vec<(Rc<str>, usize)>>,
-    /// Where the labels of that point's series come from: with a name only, and with a bucket or
-    /// a quantile.
+    /// Where the labels of that point's series come from, by their kind.
     plans: [Option<Vec<Slot>>; 3],
+    /// What that point's series share, by their kind, once it is encoded.
+    shared: [Option<Shared>; 3],
 }
+
+/// What the series of a point have beside the labels of the point.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// A name.
+    Plain,
+    /// A name and `le`.
+    Bucket,
+    /// A name and `quantile`.
+    Quantile,
+}
+
+impl Kind {
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[NAME],
+            Self::Bucket => &[NAME, "le"],
+            Self::Quantile => &[NAME, "quantile"],
+        }
+    }
+}
+
+/// What the series of a point share, and where their own labels belong.
+type Shared = (Labels, [u32; 2]);
 
 /// Where a label comes from.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +74,7 @@ impl<'a> PointLabels<'a> {
             shape: Vec::new(),
             order: None,
             plans: Default::default(),
+            shared: Default::default(),
         }
     }
 
@@ -57,6 +83,7 @@ impl<'a> PointLabels<'a> {
         self.raw.clear();
         self.raw.extend(attributes.filter(|(key, value)| !value.is_empty() && *key != NAME));
         self.own.clear();
+        self.shared = Default::default();
         let is_same = self.raw.len() == self.shape.len()
             && self.raw.iter().zip(&self.shape).all(|((key, _), before)| key == before);
         match &self.order {
@@ -75,6 +102,7 @@ impl<'a> PointLabels<'a> {
     /// The surrounding labels are others from now on.
     pub(super) fn forget_surroundings(&mut self) {
         self.plans = Default::default();
+        self.shared = Default::default();
     }
 
     /// The labels of a resource or scope, taken as those of a point.
@@ -87,32 +115,29 @@ impl<'a> PointLabels<'a> {
         own.map(|label| Label { name: label.name.to_string().into(), value: label.value }).collect()
     }
 
-    /// Encodes the labels of one of the point's series in the order of their names. Of one name
-    /// `extra` counts first, then what overwrites, then the point's own, then the rest.
-    pub(super) fn encode(
+    /// The labels of one of the point's series in the order of their names. Of one name `extra`,
+    /// which are those of the kind, count first, then what overwrites, then the point's own, then
+    /// the rest.
+    pub(super) fn series(
         &mut self,
-        out: &mut Vec<u8>,
+        store: &mut Store,
         common: &CommonLabels<'_>,
-        extra: &[(&str, &str)],
-    ) {
-        out.clear();
-        let kind = match extra {
-            [_, ("le", _)] => 1,
-            [_, _, ..] => 2,
-            _ => 0,
-        };
-        let Some(kept) = self.plans.get_mut(kind) else { return };
+        kind: Kind,
+        extra: [Labels; 2],
+    ) -> SeriesLabels {
         let own = self.own.as_slice();
-        for slot in kept.get_or_insert_with(|| plan(common, own, extra)) {
-            let label = match slot {
-                Slot::Extra(index) => extra.get(*index).copied(),
-                Slot::Common(index) => common.get(*index),
-                Slot::Own(index) => own.get(*index).map(|own| (&*own.name, own.value.as_ref())),
-            };
-            if let Some((name, value)) = label {
-                put_label(out, name, value);
-            }
-        }
+        let [plain, bucket, quantile] = &mut self.shared;
+        let [plain_plan, bucket_plan, quantile_plan] = &mut self.plans;
+        let (shared, plan) = match kind {
+            Kind::Plain => (plain, plain_plan),
+            Kind::Bucket => (bucket, bucket_plan),
+            Kind::Quantile => (quantile, quantile_plan),
+        };
+        let (labels, places) = shared.get_or_insert_with(|| {
+            let plan = plan.get_or_insert_with(|| plan_of(common, own, kind.names()));
+            encode(store, plan, common, own)
+        });
+        labels.with(*places, extra)
     }
 
     /// Makes labels of attributes that are not like those of the point before.
@@ -137,20 +162,41 @@ impl<'a> PointLabels<'a> {
     }
 }
 
+/// Encodes what is not of one series alone.
+fn encode(store: &mut Store, plan: &[Slot], common: &CommonLabels<'_>, own: &[Own<'_>]) -> Shared {
+    let mut labels = store.begin();
+    let mut places = [None; 2];
+    for slot in plan {
+        let label = match slot {
+            Slot::Extra(index) => {
+                let place = places.get_mut(*index);
+                place.into_iter().for_each(|place| *place = Some(labels.place()));
+                continue;
+            }
+            Slot::Common(index) => common.get(*index),
+            Slot::Own(index) => own.get(*index).map(|own| (&*own.name, own.value.as_ref())),
+        };
+        if let Some((name, value)) = label {
+            store.push(&mut labels, name, value);
+        }
+    }
+    (labels, places.map(|place| place.unwrap_or(labels.place())))
+}
+
 /// Where the labels of a series come from, in the order of their names.
-fn plan(common: &CommonLabels<'_>, own: &[Own<'_>], extra: &[(&str, &str)]) -> Vec<Slot> {
+fn plan_of(common: &CommonLabels<'_>, own: &[Own<'_>], extra: &[&str]) -> Vec<Slot> {
     let mut slots = Vec::new();
     let mut extra = extra.iter().enumerate().peekable();
     let mut common = common.iter().enumerate().peekable();
     let mut own = own.iter().enumerate().peekable();
     loop {
         let names = [
-            extra.peek().map(|(_, (name, _))| *name),
+            extra.peek().map(|(_, name)| **name),
             common.peek().map(|(_, (label, _))| label.name.as_ref()),
             own.peek().map(|(_, label)| &*label.name),
         ];
         let Some(first) = names.iter().flatten().min().copied() else { return slots };
-        let fixed = extra.next_if(|(_, (name, _))| *name == first);
+        let fixed = extra.next_if(|(_, name)| **name == first);
         let around = common.next_if(|(_, (label, _))| label.name == first);
         let mine = own.next_if(|(_, label)| &*label.name == first);
         slots.push(match (fixed, around, mine) {
@@ -173,10 +219,11 @@ mod tests {
         labels: &mut PointLabels<'static>,
         attributes: &[(&'static str, &'static str)],
     ) -> Vec<u8> {
-        let mut out = Vec::new();
         labels.take(attributes.iter().map(|(key, value)| (*key, Cow::Borrowed(*value))));
-        labels.encode(&mut out, &CommonLabels::default(), &[(NAME, "m")]);
-        out
+        let mut store = Store::default();
+        let extra = [store.label(NAME, "m"), Labels::default()];
+        let series = labels.series(&mut store, &CommonLabels::default(), Kind::Plain, extra);
+        series.parts.map(|part| store.bytes(part)).concat()
     }
 
     #[test]

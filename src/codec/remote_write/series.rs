@@ -1,10 +1,10 @@
 //! Series of one batch by their labels, and the requests that carry them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use super::encoded::{Parts, SeriesLabels, Span, Store};
 use super::message::{
     TAG_EXEMPLAR, TAG_FIRST, TAG_HISTOGRAM, field_len, put_bytes, put_sample, put_varint,
     sample_len,
@@ -14,6 +14,9 @@ use super::message::{
 pub(super) type SeriesId = u32;
 
 const NONE: u32 = u32::MAX;
+
+/// About what a sample takes in a request.
+const SAMPLE_BYTES: usize = 24;
 
 /// A `WriteRequest` for one lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,19 +57,6 @@ pub(super) enum Point {
     Exemplar(Span),
 }
 
-/// Bytes in the table's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    const fn len(self) -> usize {
-        (self.end - self.start) as usize
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     series: SeriesId,
@@ -77,7 +67,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 struct Series {
-    labels: Span,
+    labels: Parts,
     lane: u64,
     /// The next series whose labels have the same hash.
     next: u32,
@@ -87,7 +77,10 @@ struct Series {
 /// All series of a batch, found by their encoded labels.
 #[derive(Debug, Default)]
 pub(super) struct SeriesTable {
-    store: Vec<u8>,
+    /// Where labels, and what points refer to, are kept.
+    pub(super) store: Store,
+    /// The size of all labels of all series.
+    labels_bytes: usize,
     series: Vec<Series>,
     index: HashMap<u64, u32, FixedState>,
     entries: Vec<Entry>,
@@ -103,38 +96,23 @@ pub(super) struct Packed {
 }
 
 impl SeriesTable {
-    /// The hash of encoded labels. Those of a point's first series are its lane, before it is
-    /// reduced to the number of lanes.
-    pub(super) fn hash_of(labels: &[u8]) -> u64 {
-        // The seed is fixed: a series keeps its lane from batch to batch.
-        let mut hasher = FixedState::with_seed(0x6361_7463).build_hasher();
-        hasher.write(labels);
-        hasher.finish()
-    }
-
-    /// The series with these encoded labels of this hash; made if there is none. `lane` counts
+    /// The series with these labels, which are in the store; made if there is none. `lane` counts
     /// when it is made.
-    pub(super) fn series(&mut self, labels: &[u8], hash: u64, lane: u64) -> SeriesId {
-        let mut at = self.index.get(&hash).copied().unwrap_or(NONE);
-        let first = at;
+    pub(super) fn series(&mut self, labels: &SeriesLabels, lane: u64) -> SeriesId {
+        let made = u32::try_from(self.series.len()).unwrap_or(NONE);
+        let newest = self.index.entry(labels.hash).or_insert(made);
+        let first = if *newest == made { NONE } else { *newest };
+        let mut at = first;
         while let Some(held) = self.series.get(at as usize) {
-            if self.bytes(held.labels) == labels {
+            if self.store.are_equal(&held.labels, &labels.parts) {
                 return at;
             }
             at = held.next;
         }
-        let made = u32::try_from(self.series.len()).unwrap_or(NONE);
-        let labels = self.keep(labels);
-        self.series.push(Series { labels, lane, next: first, num_entries: 0 });
-        self.index.insert(hash, made);
+        *newest = made;
+        self.labels_bytes += labels.parts.iter().map(|part| part.len()).sum::<usize>();
+        self.series.push(Series { labels: labels.parts, lane, next: first, num_entries: 0 });
         made
-    }
-
-    /// Keeps bytes that a [`Point`] refers to.
-    pub(super) fn keep(&mut self, bytes: &[u8]) -> Span {
-        let start = offset(self.store.len());
-        self.store.extend_from_slice(bytes);
-        Span { start, end: offset(self.store.len()) }
     }
 
     /// Adds a point to a series. `is_record`: it is the one of its data point that is counted.
@@ -147,20 +125,20 @@ impl SeriesTable {
 
     /// Whether so much is held that spans could no longer tell where it is.
     pub(super) fn is_full(&self) -> bool {
-        self.store.len() > (u32::MAX / 2) as usize
+        self.store.len() + self.labels_bytes > (u32::MAX / 2) as usize
     }
 
     /// Lays the series into requests of at most about `max_bytes`, by `num_lanes` lanes.
     pub(super) fn pack(&mut self, num_lanes: u64, max_bytes: usize) -> Packed {
         let (entries, starts) = self.by_series();
-        let mut order: Vec<(u64, u32)> = (0u32..)
-            .zip(&self.series)
-            .map(|(id, series)| (series.lane % num_lanes.max(1), id))
-            .collect();
-        order.sort_unstable();
+        let lanes = self.series.iter().map(|series| series.lane % num_lanes.max(1));
+        let mut order: Vec<(u64, u32)> = lanes.zip(0..).collect();
+        // Stable, and quick where there are few lanes.
+        order.sort_by_key(|(lane, _)| *lane);
         let mut packed = Packed::default();
         let mut write = Write::default();
         let mut kept: Vec<Entry> = Vec::new();
+        let mut rest_bytes = self.labels_bytes + self.entries.len() * SAMPLE_BYTES;
         for (lane, id) in order {
             let [Some(start), Some(end)] =
                 [id as usize, id as usize + 1].map(|at| starts.get(at).copied())
@@ -173,8 +151,14 @@ impl SeriesTable {
             if !write.body.is_empty() && (write.lane != lane || write.body.len() >= max_bytes) {
                 packed.writes.push(std::mem::take(&mut write));
             }
+            if write.body.is_empty() {
+                // The last series may go over the limit.
+                write.body.reserve(max_bytes.saturating_add(max_bytes / 64).min(rest_bytes));
+            }
             write.lane = lane;
+            let start = write.body.len();
             self.put_series(&mut write, id, &kept);
+            rest_bytes = rest_bytes.saturating_sub(write.body.len() - start);
         }
         if !write.body.is_empty() {
             packed.writes.push(write);
@@ -206,8 +190,7 @@ impl SeriesTable {
 
     fn put_series(&self, write: &mut Write, id: SeriesId, entries: &[Entry]) {
         let Some(series) = self.series.get(id as usize) else { return };
-        let labels = self.bytes(series.labels);
-        let mut len = labels.len();
+        let mut len = series.labels.iter().map(|part| part.len()).sum::<usize>();
         for entry in entries {
             len += match entry.point {
                 Point::Value(_) => field_len(sample_len(entry.time_ms)),
@@ -216,23 +199,23 @@ impl SeriesTable {
         }
         write.body.push(TAG_FIRST);
         put_varint(&mut write.body, len as u64);
-        write.body.extend_from_slice(labels);
+        for part in series.labels {
+            write.body.extend_from_slice(self.store.bytes(part));
+        }
         let mut num_records = 0;
         for entry in entries {
             num_records += u32::from(entry.is_record);
             match entry.point {
                 Point::Value(bits) => put_sample(&mut write.body, bits, entry.time_ms),
-                Point::Exemplar(span) => put_bytes(&mut write.body, TAG_EXEMPLAR, self.bytes(span)),
+                Point::Exemplar(span) => {
+                    put_bytes(&mut write.body, TAG_EXEMPLAR, self.store.bytes(span));
+                }
                 Point::Histogram(span) => {
-                    put_bytes(&mut write.body, TAG_HISTOGRAM, self.bytes(span));
+                    put_bytes(&mut write.body, TAG_HISTOGRAM, self.store.bytes(span));
                 }
             }
         }
         write.series.push(SeriesEnd { end: offset(write.body.len()), num_records });
-    }
-
-    fn bytes(&self, span: Span) -> &[u8] {
-        self.store.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 }
 
@@ -261,20 +244,17 @@ fn put_in_order(entries: &mut Vec<Entry>) -> usize {
     num_gone
 }
 
-/// An offset into a store that [`SeriesTable::is_full`] keeps below 4 GiB.
+/// An offset into a request, which is far below 4 GiB.
 fn offset(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::put_label;
     use super::*;
 
-    fn labels(name: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_label(&mut out, "__name__", name);
-        out
+    fn labels(table: &mut SeriesTable, name: &str) -> SeriesLabels {
+        table.store.label("__name__", name).whole()
     }
 
     fn value(number: f64) -> Point {
@@ -284,16 +264,22 @@ mod tests {
     #[test]
     fn series_is_found_again_by_its_labels() {
         let mut table = SeriesTable::default();
-        let first = table.series(&labels("a"), 1, 0);
-        let second = table.series(&labels("b"), 1, 0);
+        let [a, b] = ["a", "b"].map(|name| labels(&mut table, name));
+        // As if two had one hash.
+        let b = SeriesLabels { hash: a.hash, ..b };
+        let first = table.series(&a, 0);
+        let second = table.series(&b, 0);
         assert_ne!(first, second);
-        assert_eq!(table.series(&labels("a"), 1, 9), first);
+        let again = labels(&mut table, "a");
+        assert_eq!(table.series(&again, 9), first);
+        assert_eq!(table.series(&b, 9), second);
     }
 
     #[test]
     fn samples_are_sorted_and_the_last_of_equal_times_stays() {
         let mut table = SeriesTable::default();
-        let series = table.series(&labels("a"), 1, 0);
+        let labels = labels(&mut table, "a");
+        let series = table.series(&labels, 0);
         for (time_ms, number) in [(2, 1.0), (1, 2.0), (2, 3.0)] {
             table.push(series, time_ms, value(number), true);
         }
@@ -301,7 +287,7 @@ mod tests {
         assert_eq!(packed.num_duplicates, 1);
         let [write] = packed.writes.as_slice() else { panic!("one request") };
         assert_eq!(write.num_records(), 2);
-        let mut wanted = labels("a");
+        let mut wanted = labels.parts.map(|part| table.store.bytes(part)).concat();
         put_sample(&mut wanted, 2.0_f64.to_bits(), 1);
         put_sample(&mut wanted, 3.0_f64.to_bits(), 2);
         let mut body = Vec::new();
@@ -313,7 +299,8 @@ mod tests {
     fn requests_end_at_the_size_limit_and_lanes_do_not_mix() {
         let mut table = SeriesTable::default();
         for number in 0_u64..10 {
-            let series = table.series(&labels(&format!("s{number}")), number, number);
+            let labels = labels(&mut table, &format!("s{number}"));
+            let series = table.series(&labels, number);
             table.push(series, 1, value(1.0), true);
         }
         let packed = table.pack(2, 40);

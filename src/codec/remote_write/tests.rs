@@ -1,3 +1,5 @@
+mod points;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,12 +1,16 @@
 //! From data points to series, one resource, scope, metric and point after the other.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
+use super::encoded::{Labels, Store};
 use super::label::{CommonLabels, Label, Standing};
-use super::message::{Metadata, MetadataType, put_label, put_metadata};
+use super::message::{Metadata, MetadataType, put_metadata};
 use super::name::{NameKind, unit_words};
 use super::native::{self, Exponential};
-use super::point_labels::{NAME, PointLabels};
+use super::point_labels::{Kind, NAME, PointLabels};
 use super::series::{Packed, Point, SeriesTable};
 use super::target::Targets;
 use super::{STALE_NAN_BITS, Settings};
@@ -65,14 +69,25 @@ pub(super) struct Exemplar<'a> {
     pub(super) attributes: Vec<Attribute<'a>>,
 }
 
-/// A metric whose points are being translated.
-#[derive(Debug)]
+/// A metric whose points are being translated: the names of its series, as labels.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Family {
-    name: String,
-    bucket: String,
-    sum: String,
-    count: String,
+    name: Labels,
+    bucket: Labels,
+    sum: Labels,
+    count: Labels,
 }
+
+impl Family {
+    fn new(store: &mut Store, name: &str) -> Self {
+        let mut suffixed = |suffix: &str| store.label(NAME, &[name, suffix].concat());
+        let (bucket, sum, count) = (suffixed("_bucket"), suffixed("_sum"), suffixed("_count"));
+        Self { name: suffixed(""), bucket, sum, count }
+    }
+}
+
+/// What decides the names of a metric's series, and what is said of it: name, unit, description.
+type FamilyKey<'a> = (&'a str, &'a str, &'a str, MetadataType, NameKind);
 
 /// Makes series from points; what is the same for many points is made once.
 #[derive(Debug)]
@@ -82,13 +97,16 @@ pub(super) struct Translator<'a, 's> {
     /// The last samples of `target_info` in this batch, by the hash of the series.
     informed: Vec<(u64, i64)>,
     table: SeriesTable,
+    families: HashMap<FamilyKey<'a>, Option<Family>, RandomState>,
     labels: PointLabels<'a>,
     of_resource: CommonLabels<'a>,
     of_scope: CommonLabels<'a>,
     resource: Resource<'a>,
     encoded: Vec<u8>,
     bounds: Vec<f64>,
-    bound_texts: Vec<String>,
+    /// The label of each of the bounds.
+    bound_labels: Vec<Labels>,
+    infinity: Option<Labels>,
     metadata: Vec<u8>,
 }
 
@@ -106,13 +124,15 @@ impl<'a, 's> Translator<'a, 's> {
             targets,
             informed: Vec::new(),
             table: SeriesTable::default(),
+            families: HashMap::default(),
             labels: PointLabels::new(settings.labels),
             of_resource: CommonLabels::default(),
             of_scope: CommonLabels::default(),
             resource: Resource::default(),
             encoded: Vec::new(),
             bounds: Vec::new(),
-            bound_texts: Vec::new(),
+            bound_labels: Vec::new(),
+            infinity: None,
             metadata: Vec::new(),
         }
     }
@@ -175,23 +195,24 @@ impl<'a, 's> Translator<'a, 's> {
     /// Starts a metric; `None` when nothing is left of its name.
     pub(super) fn family(
         &mut self,
-        metric: &Metric<'_>,
+        metric: &Metric<'a>,
         kind: MetadataType,
         name_kind: NameKind,
     ) -> Option<Family> {
-        let name = self.settings.names.metric_name(metric.name(), metric.unit(), name_kind)?;
-        if self.settings.has_metadata {
+        let key = (metric.name(), metric.unit(), metric.description(), kind, name_kind);
+        if let Some(known) = self.families.get(&key) {
+            return *known;
+        }
+        let name = self.settings.names.metric_name(metric.name(), metric.unit(), name_kind);
+        let made = name.as_deref().map(|name| Family::new(&mut self.table.store, name));
+        self.families.insert(key, made);
+        if let Some(family) = name.filter(|_| self.settings.has_metadata) {
             let unit = unit_words(metric.unit());
-            let metadata =
-                Metadata { kind, family: &name, help: metric.description(), unit: &unit };
+            let help = metric.description();
+            let metadata = Metadata { kind, family: &family, help, unit: &unit };
             put_metadata(&mut self.metadata, &metadata);
         }
-        Some(Family {
-            bucket: format!("{name}_bucket"),
-            sum: format!("{name}_sum"),
-            count: format!("{name}_count"),
-            name,
-        })
+        made
     }
 
     /// Takes the attributes of the point that the next call brings.
@@ -208,9 +229,7 @@ impl<'a, 's> Translator<'a, 's> {
         exemplars: &[Exemplar<'a>],
     ) {
         self.note_time(moment);
-        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, &family.name)]);
-        let lane = SeriesTable::hash_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane, lane);
+        let (series, _) = self.counted(family.name);
         self.table.push(series, moment.time_ms, Point::Value(moment.bits(value)), true);
         for exemplar in exemplars {
             self.exemplar(series, exemplar);
@@ -228,19 +247,20 @@ impl<'a, 's> Translator<'a, 's> {
         self.note_time(moment);
         self.format_bounds(point.bounds);
         let count = exact(point.count);
-        let lane = self.counted(&family.count, count, moment);
+        let (series, lane) = self.counted(family.count);
+        self.table.push(series, moment.time_ms, Point::Value(moment.bits(count)), true);
         if let Some(sum) = point.sum {
-            self.sample(lane, &[(NAME, &family.sum)], moment.bits(sum), moment.time_ms);
+            let series = self.series(lane, Kind::Plain, [family.sum, Labels::default()]);
+            self.sample(series, moment, sum);
         }
-        let texts = std::mem::take(&mut self.bound_texts);
         let mut below = f64::NEG_INFINITY;
         let mut cumulative = 0_u64;
-        for (position, text) in texts.iter().enumerate() {
+        let bounds = std::mem::take(&mut self.bound_labels);
+        for (position, label) in bounds.iter().enumerate() {
             cumulative =
                 cumulative.saturating_add(point.counts.get(position).copied().unwrap_or(0));
-            let labels = [(NAME, family.bucket.as_str()), ("le", text.as_str())];
-            let bits = moment.bits(exact(cumulative));
-            let series = self.sample(lane, &labels, bits, moment.time_ms);
+            let series = self.series(lane, Kind::Bucket, [family.bucket, *label]);
+            self.sample(series, moment, exact(cumulative));
             let bound = point.bounds.get(position).copied().unwrap_or(f64::INFINITY);
             for exemplar in exemplars {
                 if exemplar.value > below && exemplar.value <= bound {
@@ -249,9 +269,11 @@ impl<'a, 's> Translator<'a, 's> {
             }
             below = bound;
         }
-        self.bound_texts = texts;
-        let labels = [(NAME, family.bucket.as_str()), ("le", "+Inf")];
-        let series = self.sample(lane, &labels, moment.bits(count), moment.time_ms);
+        self.bound_labels = bounds;
+        let infinity = self.infinity.get_or_insert_with(|| self.table.store.label("le", "+Inf"));
+        let extra = [family.bucket, *infinity];
+        let series = self.series(lane, Kind::Bucket, extra);
+        self.sample(series, moment, count);
         for exemplar in exemplars.iter().filter(|exemplar| exemplar.value > below) {
             self.exemplar(series, exemplar);
         }
@@ -267,12 +289,14 @@ impl<'a, 's> Translator<'a, 's> {
     ) {
         self.note_time(moment);
         let (count, sum) = totals;
-        let lane = self.counted(&family.count, exact(count), moment);
-        self.sample(lane, &[(NAME, &family.sum)], moment.bits(sum), moment.time_ms);
+        let (series, lane) = self.counted(family.count);
+        self.table.push(series, moment.time_ms, Point::Value(moment.bits(exact(count))), true);
+        let series = self.series(lane, Kind::Plain, [family.sum, Labels::default()]);
+        self.sample(series, moment, sum);
         for (quantile, value) in quantiles {
-            let quantile = decimal(quantile);
-            let labels = [(NAME, family.name.as_str()), ("quantile", quantile.as_str())];
-            self.sample(lane, &labels, moment.bits(value), moment.time_ms);
+            let quantile = self.table.store.label("quantile", &decimal(quantile));
+            let series = self.series(lane, Kind::Quantile, [family.name, quantile]);
+            self.sample(series, moment, value);
         }
     }
 
@@ -290,10 +314,8 @@ impl<'a, 's> Translator<'a, 's> {
             return false;
         }
         self.note_time(moment);
-        let histogram = self.table.keep(&self.encoded);
-        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, &family.name)]);
-        let lane = SeriesTable::hash_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane, lane);
+        let histogram = self.table.store.keep(&self.encoded);
+        let (series, _) = self.counted(family.name);
         self.table.push(series, moment.time_ms, Point::Histogram(histogram), true);
         for exemplar in exemplars {
             self.exemplar(series, exemplar);
@@ -361,18 +383,18 @@ impl<'a, 's> Translator<'a, 's> {
     fn end_resource(&mut self) {
         let resource = std::mem::take(&mut self.resource);
         let (Some(info), Some(earliest_ms)) = (resource.info, resource.earliest_ms) else { return };
-        self.encoded.clear();
-        for label in &info {
-            put_label(&mut self.encoded, &label.name, &label.value);
-        }
-        let lane = SeriesTable::hash_of(&self.encoded);
+        let store = &mut self.table.store;
+        let mut labels = store.begin();
+        info.iter().for_each(|label| store.push(&mut labels, &label.name, &label.value));
+        let labels = labels.whole();
+        let lane = labels.hash;
         let earliest_ms = match self.targets.last_ms(lane) {
             Some(last_ms) if last_ms >= resource.latest_ms => return,
             Some(last_ms) => earliest_ms.max(last_ms + 1),
             None => earliest_ms,
         };
         self.informed.push((lane, resource.latest_ms));
-        let series = self.table.series(&self.encoded, lane, lane);
+        let series = self.table.series(&labels, lane);
         let bits = Point::Value(1.0_f64.to_bits());
         let span = TARGET_INFO_STEP_MS * (MAX_TARGET_INFO - 1);
         let mut time_ms = earliest_ms.max(resource.latest_ms.saturating_sub(span));
@@ -389,22 +411,23 @@ impl<'a, 's> Translator<'a, 's> {
         self.resource.latest_ms = self.resource.latest_ms.max(moment.time_ms);
     }
 
-    /// Adds the `_count` of a point, which stands for the point when records are counted and
-    /// decides the lane of all its series.
-    fn counted(&mut self, name: &str, count: f64, moment: Moment) -> u64 {
-        self.labels.encode(&mut self.encoded, &self.of_scope, &[(NAME, name)]);
-        let lane = SeriesTable::hash_of(&self.encoded);
-        let series = self.table.series(&self.encoded, lane, lane);
-        self.table.push(series, moment.time_ms, Point::Value(moment.bits(count)), true);
-        lane
+    /// The series that stands for a point when records are counted, and the lane that it decides
+    /// for all series of the point.
+    fn counted(&mut self, name: Labels) -> (u32, u64) {
+        let extra = [name, Labels::default()];
+        let store = &mut self.table.store;
+        let labels = self.labels.series(store, &self.of_scope, Kind::Plain, extra);
+        (self.table.series(&labels, labels.hash), labels.hash)
     }
 
-    fn sample(&mut self, lane: u64, extra: &[(&str, &str)], bits: u64, time_ms: i64) -> u32 {
-        self.labels.encode(&mut self.encoded, &self.of_scope, extra);
-        let hash = SeriesTable::hash_of(&self.encoded);
-        let series = self.table.series(&self.encoded, hash, lane);
-        self.table.push(series, time_ms, Point::Value(bits), false);
-        series
+    /// Another series of a point.
+    fn series(&mut self, lane: u64, kind: Kind, extra: [Labels; 2]) -> u32 {
+        let labels = self.labels.series(&mut self.table.store, &self.of_scope, kind, extra);
+        self.table.series(&labels, lane)
+    }
+
+    fn sample(&mut self, series: u32, moment: Moment, value: f64) {
+        self.table.push(series, moment.time_ms, Point::Value(moment.bits(value)), false);
     }
 
     fn exemplar(&mut self, series: u32, exemplar: &Exemplar<'a>) {
@@ -435,7 +458,7 @@ impl<'a, 's> Translator<'a, 's> {
         self.encoded.clear();
         let pairs = labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         native::put_exemplar(&mut self.encoded, pairs, exemplar.value, exemplar.time_ms);
-        let kept = self.table.keep(&self.encoded);
+        let kept = self.table.store.keep(&self.encoded);
         self.table.push(series, exemplar.time_ms, Point::Exemplar(kept), false);
     }
 
@@ -448,8 +471,10 @@ impl<'a, 's> Translator<'a, 's> {
         }
         self.bounds.clear();
         self.bounds.extend_from_slice(bounds);
-        self.bound_texts.clear();
-        self.bound_texts.extend(bounds.iter().map(|bound| decimal(*bound)));
+        self.bound_labels.clear();
+        let store = &mut self.table.store;
+        let labels = bounds.iter().map(|bound| store.label("le", &decimal(*bound)));
+        self.bound_labels.extend(labels);
     }
 }
 
