@@ -122,7 +122,7 @@ impl Searcher {
     }
 
     /// Runs a search over what there is now; it ends early when the request does.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         patience: Patience,
         run: impl FnOnce(Vec<Snapshot>) -> Result<T, LogIndexError> + Send + 'static,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -15,11 +16,15 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
+use super::search::Searcher;
+use super::server::Indexes;
 use super::{Reloaded, ServeError, Servers, Sources, serve};
 use crate::config::{Api, Diagnostic, Endpoint, Optional, Settings};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
-use crate::storage::logindex::{Detail, LogIndex, Settings as IndexSettings};
+use crate::net::{self, Socket};
+use crate::storage::logindex::{Detail, LogIndex, Patience, Settings as IndexSettings};
 use crate::topology::Changes;
 
 const START: u64 = 1_795_532_400_000_000_000;
@@ -465,6 +470,42 @@ async fn ask_status(addr: SocketAddr, target: &str) -> u16 {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).await.unwrap();
     line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn search_ends_when_its_client_is_gone() {
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+    let (ended, mut has_ended) = tokio::sync::mpsc::channel(1);
+    let searcher = Arc::new(Searcher::new(Indexes::default()));
+    let handler = move |_, _| {
+        let (searcher, begun, ended) = (Arc::clone(&searcher), begun.clone(), ended.clone());
+        async move {
+            let patience = Patience::default();
+            let asked = patience.clone();
+            let search = move |_| {
+                begun.blocking_send(()).unwrap();
+                while asked.check().is_ok() {
+                    std::thread::yield_now();
+                }
+                ended.blocking_send(()).unwrap();
+                Ok(())
+            };
+            let answer = searcher.run(patience, search).await;
+            net::text(StatusCode::OK, format!("it was not given up: {}", answer.is_ok()))
+        }
+    };
+    let listener = net::bind_tcp("127.0.0.1:0").unwrap().listener;
+    let addr = listener.local_addr().unwrap();
+    let (socket, stop) = (Socket::try_from(listener).unwrap(), CancellationToken::new());
+    let serving = tokio::spawn(net::serve(socket, Default::default(), handler, stop.clone()));
+    let mut client = TcpStream::connect(addr).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    has_begun.recv().await.unwrap();
+    assert!(has_ended.try_recv().is_err());
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(20), has_ended.recv()).await.unwrap().unwrap();
+    stop.cancel();
+    serving.await.unwrap();
 }
 
 #[tokio::test]
