@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use catchment::data::{Batch, Time, Value as View};
 use catchment::query::{parse, search};
-use catchment::storage::logindex::{Detail, LogIndex, Order, Patience, Search, Settings, Snapshot};
+use catchment::storage::logindex::{
+    Allowance, Detail, LogIndex, Order, Patience, Search, Settings, Snapshot,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -236,7 +238,14 @@ fn searching_the_tail(criterion: &mut Criterion) {
     ] {
         let filter = parse(query).expect("it is a query");
         let order = Order::NewestFirst;
-        let wanted = Search { filter, time, order, limit: 100, patience: Patience::default() };
+        let wanted = Search {
+            filter,
+            time,
+            order,
+            limit: 100,
+            patience: Patience::default(),
+            allowance: Allowance::default(),
+        };
         group.bench_function(name, |bencher| {
             bencher.iter(|| search(vec![tail.clone()], &wanted).expect("it is in memory").len());
         });

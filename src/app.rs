@@ -226,6 +226,7 @@ async fn serve(
     let sources = Sources {
         metrics: host.metrics.clone(),
         ledger: host.ledger.clone(),
+        budget: host.budget.clone(),
         extensions: host.extensions.clone(),
         reload: Some(ask_reload),
         ..Sources::default()

@@ -7,7 +7,7 @@ use super::record;
 use super::search::{MAX_LIMIT, number, searched};
 use super::times;
 use crate::query;
-use crate::storage::logindex::{Hit, LogIndexError, Order, Patience, Search, Snapshot};
+use crate::storage::logindex::{Allowance, Hit, LogIndexError, Order, Patience, Search, Snapshot};
 
 /// Records that are answered where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
@@ -62,6 +62,12 @@ impl RecordsRequest {
         // One more tells whether there are more.
         search.limit = cursor.map_or(0, |cursor| cursor.num_shown) + limit + 1;
         Ok(Self { started, search, limit, cursor })
+    }
+
+    /// The same with the memory that it may take.
+    pub(super) fn with(mut self, allowance: Allowance) -> Self {
+        self.search.allowance = allowance;
+        self
     }
 
     /// How long the answer is waited for.

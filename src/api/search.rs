@@ -15,10 +15,11 @@ use super::records::RecordsRequest;
 use super::server::Indexes;
 use super::tail::MAX_TAILS;
 use super::times;
+use crate::component::Budget;
 use crate::net::{Body, json, with_type};
 use crate::query;
 use crate::storage::logindex::{
-    Filter, LogIndex, LogIndexError, Order, Patience, Search, Snapshot,
+    Allowance, Filter, LogIndex, LogIndexError, Order, Patience, Search, Snapshot,
 };
 
 /// The most records that one request is answered with, or that fields and values are counted over.
@@ -39,26 +40,50 @@ const MAX_SEARCHES: usize = 2;
 /// How long a search may take.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
+/// What searches and their answers are charged to.
+const ACCOUNT: &str = "queries";
+
+/// A search may take one part in so many of the memory limit.
+const BUDGET_PART: usize = 8;
+
 /// Searches over log indexes.
 pub(super) struct Searcher {
     indexes: Indexes,
+    budget: Budget,
     permits: Arc<Semaphore>,
     /// Tails that may still be opened.
     pub(super) tails: Arc<Semaphore>,
 }
 
 impl Searcher {
-    pub(super) fn new(indexes: Indexes) -> Self {
-        let tails = Arc::new(Semaphore::new(MAX_TAILS));
-        Self { indexes, permits: Arc::new(Semaphore::new(MAX_SEARCHES)), tails }
+    pub(super) fn new(indexes: Indexes, budget: Budget) -> Self {
+        let [permits, tails] = [MAX_SEARCHES, MAX_TAILS].map(|most| Arc::new(Semaphore::new(most)));
+        Self { indexes, budget, permits, tails }
+    }
+
+    /// What is looked for, at most [`MAX_LIMIT`] records, charged to the account of queries.
+    pub(super) fn searched(
+        &self,
+        query: Option<String>,
+        start: Option<String>,
+        end: Option<String>,
+    ) -> Result<Search, ApiError> {
+        Ok(Search { allowance: self.allowance(), ..searched(query, start, end)? })
+    }
+
+    fn allowance(&self) -> Allowance {
+        let mut charge = self.budget.charge(ACCOUNT, 0);
+        let max_bytes = self.budget.limit_bytes() / BUDGET_PART;
+        Allowance::new(max_bytes, move |size_bytes| charge.resize(size_bytes))
     }
 
     /// Answers `GET /api/v1/logs/search`.
     pub(super) async fn records(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
-        let request = RecordsRequest::read(query)?;
+        let request = RecordsRequest::read(query)?.with(self.allowance());
         let patience = request.patience().clone();
         let text = self.run(patience, move |snapshots| request.answer(snapshots)).await?;
         let content_type = HeaderValue::from_static("application/json");
+        let text = self.budget.charge(ACCOUNT, text.len()).attach(text.into());
         Ok(with_type(StatusCode::OK, content_type, Body::from(text)))
     }
 
@@ -72,7 +97,7 @@ impl Searcher {
             }
         }
         let buckets = number("buckets", buckets, DEFAULT_BUCKETS, MAX_BUCKETS)?;
-        let search = searched(query, start, end)?;
+        let search = self.searched(query, start, end)?;
         let patience = search.patience.clone();
         let run = move |snapshots| {
             let mut histogram = Histogram::new(&search, buckets);
@@ -85,7 +110,7 @@ impl Searcher {
     /// Answers `GET /api/v1/logs/fields`.
     pub(super) async fn fields(&self, query: Option<&str>) -> Result<Response<Body>, ApiError> {
         let [query, start, end] = read(query, ["query", "start", "end"])?;
-        let search = searched(query, start, end)?;
+        let search = self.searched(query, start, end)?;
         let patience = search.patience.clone();
         let run = move |snapshots| {
             let hits = query::search(snapshots, &search)?;
@@ -107,7 +132,7 @@ impl Searcher {
     ) -> Result<Response<Body>, ApiError> {
         let [query, start, end, limit] = read(query, ["query", "start", "end", "limit"])?;
         let limit = number("limit", limit, DEFAULT_VALUES, MAX_LIMIT)?;
-        let search = searched(query, start, end)?;
+        let search = self.searched(query, start, end)?;
         let patience = search.patience.clone();
         let run = move |snapshots| {
             let hits = query::search(snapshots, &search)?;
@@ -179,7 +204,8 @@ pub(super) fn searched(
         return Err(ApiError::parameter("start", "`start` is after `end`"));
     }
     let (order, patience) = (Order::default(), Patience::of(MAX_TIME));
-    Ok(Search { filter, time: start..end, order, limit: MAX_LIMIT, patience })
+    let allowance = Allowance::default();
+    Ok(Search { filter, time: start..end, order, limit: MAX_LIMIT, patience, allowance })
 }
 
 pub(super) fn number(
@@ -200,7 +226,7 @@ pub(super) fn number(
 
 fn failed(error: &LogIndexError) -> ApiError {
     let status = match error {
-        LogIndexError::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+        LogIndexError::TooSlow | LogIndexError::TooLarge { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => {
             warn!(%error, cause = ?std::error::Error::source(error), "a search failed");
             StatusCode::INTERNAL_SERVER_ERROR

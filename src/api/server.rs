@@ -15,7 +15,7 @@ use super::own;
 use super::params::{ApiError, decoded};
 use super::reload::{AskReload, reload};
 use super::search::Searcher;
-use crate::component::{AuthError, BuildError, Extensions, ServerAuth};
+use crate::component::{AuthError, Budget, BuildError, Extensions, ServerAuth};
 use crate::config::{Endpoint, Settings};
 use crate::net::{self, BindError, Body, ServerOptions, Socket, check_same_site};
 use crate::storage::logindex::LogIndex;
@@ -33,6 +33,8 @@ pub struct Sources {
     pub metrics: Metrics,
     /// The accounts of records.
     pub ledger: Ledger,
+    /// What searches are charged to.
+    pub budget: Budget,
     /// The extensions that run, among which are authenticators.
     pub extensions: Extensions,
     /// Who reads the configuration again; nobody, where the agent cannot.
@@ -144,7 +146,7 @@ pub async fn serve(settings: &Settings, sources: Sources) -> Result<Servers, Ser
         let auth = auth.map(|auth| sources.extensions.server_auth(&auth.authenticator));
         let auth = auth.transpose().map_err(ServeError::Auth)?;
         let surface = Surface {
-            searcher: Some(Searcher::new(sources.indexes.clone())),
+            searcher: Some(Searcher::new(sources.indexes.clone(), sources.budget.clone())),
             metrics: sources.metrics.clone(),
             ledger: sources.ledger.clone(),
             hosts: vec![api.endpoint.host().to_owned()],

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::params::{ApiError, read};
 use super::record;
-use super::search::{MAX_LIMIT, Searcher, searched};
+use super::search::{MAX_LIMIT, Searcher};
 use crate::net::{Body, with_type};
 use crate::query;
 use crate::storage::logindex::{
@@ -41,7 +41,7 @@ impl Searcher {
     ) -> Result<Response<Body>, ApiError> {
         let [query, start] = read(query, ["query", "start"])?;
         let begins_in_past = start.is_some();
-        let search = searched(query, start, None)?;
+        let search = self.searched(query, start, None)?;
         let Ok(permit) = Arc::clone(&self.tails).try_acquire_owned() else {
             let message = format!("{MAX_TAILS} tails are open, and no more may be");
             return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, message));

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::search::Searcher;
 use super::server::Indexes;
 use super::{Reloaded, ServeError, Servers, Sources, serve};
+use crate::component::Budget;
 use crate::config::{Api, Diagnostic, Endpoint, Optional, Settings};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::net::{self, Socket};
@@ -99,14 +100,18 @@ async fn servers(directory: &Path) -> Servers {
 }
 
 async fn serve_indexes<const N: usize>(indexes: [Arc<LogIndex>; N]) -> Servers {
+    serve_within(Budget::default(), indexes).await
+}
+
+async fn serve_within<const N: usize>(budget: Budget, indexes: [Arc<LogIndex>; N]) -> Servers {
     let mut settings = Settings::default();
     let endpoint = Endpoint::new("127.0.0.1", 0);
     settings.api = Optional::from(Some(Api { endpoint: endpoint.clone(), auth: None }));
     settings.telemetry.metrics.address = Some(endpoint);
     let mut handles: Vec<Arc<dyn std::any::Any + Send + Sync>> = vec![Arc::new("no index")];
     handles.extend(indexes.map(|index| index as _));
-    let sources = Sources::default().with_handles(move || handles.clone());
-    serve(&settings, sources).await.unwrap()
+    let sources = Sources { budget, ..Sources::default() };
+    serve(&settings, sources.with_handles(move || handles.clone())).await.unwrap()
 }
 
 /// The status and the body of the answer to a request.
@@ -473,10 +478,33 @@ async fn ask_status(addr: SocketAddr, target: &str) -> u16 {
 }
 
 #[tokio::test]
+async fn searches_are_charged_and_take_no_more_than_a_part_of_the_memory() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let indexes = folders.each_ref().map(|folder| index(folder.path()));
+    // The records of one are in files, those of the other wait.
+    indexes[0].commit(Time::from_unix_nanos(START)).await.unwrap().unwrap();
+    let budget = Budget::new(8 * 1_000, 0);
+    let servers = serve_within(budget.clone(), indexes).await;
+    let addr = servers.api_addr().unwrap();
+    let search = "/api/v1/logs/search?query=connection";
+    assert_eq!(get(addr, search).await.0, 200);
+    assert_eq!(budget.accounts(), [("queries", 0)], "it is given back");
+    // The hits of one index have room, those of both have not; what is not wanted takes none.
+    budget.set_limit(8 * 500, 0);
+    let (status, answer) = get(addr, search).await;
+    assert_eq!((status, answer["error"]["position"].is_null()), (503, true), "{answer}");
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(told.starts_with("the search takes more than the 0 MiB of memory"), "{told}");
+    assert_eq!(get(addr, &format!("{search}&limit=1")).await.0, 200);
+    assert_eq!(budget.accounts(), [("queries", 0)]);
+    servers.stop().await;
+}
+
+#[tokio::test]
 async fn search_ends_when_its_client_is_gone() {
     let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
     let (ended, mut has_ended) = tokio::sync::mpsc::channel(1);
-    let searcher = Arc::new(Searcher::new(Indexes::default()));
+    let searcher = Arc::new(Searcher::new(Indexes::default(), Budget::default()));
     let handler = move |_, _| {
         let (searcher, begun, ended) = (Arc::clone(&searcher), begun.clone(), ended.clone());
         async move {

@@ -23,7 +23,7 @@ use crate::components;
 use crate::config::{self, Source};
 use crate::data::{Batch, Context, LogsBuilder, Signal, Time, Value};
 use crate::storage::files::test_power::Power;
-use crate::storage::logindex::{Filter, Order, Patience, Search, read_at_rest};
+use crate::storage::logindex::{Allowance, Filter, Order, Patience, Search, read_at_rest};
 use crate::storage::parquet::FileReader;
 use crate::telemetry::{Clock, Ledger, Metrics, Status};
 use crate::topology::{self, Engine, Plan};
@@ -216,6 +216,7 @@ fn indexed(folder: &Path) -> BTreeMap<i64, u32> {
         order: Order::NewestFirst,
         limit: usize::MAX >> 1,
         patience: Patience::default(),
+        allowance: Allowance::default(),
     };
     for source in at_rest.snapshot.into_sources() {
         for hit in source.search(&search, None).unwrap() {

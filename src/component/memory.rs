@@ -52,6 +52,13 @@ pub struct Charge {
     size_bytes: usize,
 }
 
+/// Without a limit.
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(usize::MAX, 0)
+    }
+}
+
 impl Budget {
     /// A budget of `limit_bytes` whose door closes `spike_bytes` earlier.
     #[must_use]

@@ -25,7 +25,8 @@ pub fn search(snapshots: Vec<Snapshot>, search: &Search) -> Result<Vec<Hit>, Log
         hits.extend(source.search(search, floor)?);
         // Stable, so that of equal times the order within a source stays.
         hits.sort_by_key(|hit| Reverse(search.order.rank(hit.time)));
-        hits.truncate(search.limit);
+        let left_out = hits.drain(search.limit.min(hits.len())..);
+        search.allowance.give_back(left_out.map(|hit| hit.size_bytes()).sum());
     }
     Ok(hits)
 }

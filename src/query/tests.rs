@@ -16,7 +16,7 @@ use prost::Message as _;
 use super::{parse, search, visit};
 use crate::data::{Batch, Context, DoorLimits, Signal, Time};
 use crate::storage::logindex::{
-    AtRest, Detail, Hit, LogIndex, Order, Patience, Search, Settings, read_at_rest,
+    Allowance, AtRest, Detail, Hit, LogIndex, Order, Patience, Search, Settings, read_at_rest,
 };
 
 /// A record in the terms of this test.
@@ -358,8 +358,14 @@ fn commit(index: &LogIndex) {
 
 fn find(index: &LogIndex, query: &str, time: std::ops::Range<i64>, limit: usize) -> Vec<Hit> {
     let filter = parse(query).unwrap();
-    let wanted =
-        Search { filter, time, order: Order::NewestFirst, limit, patience: Patience::default() };
+    let wanted = Search {
+        filter,
+        time,
+        order: Order::NewestFirst,
+        limit,
+        patience: Patience::default(),
+        allowance: Allowance::default(),
+    };
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
@@ -370,15 +376,28 @@ fn find_oldest(
     limit: usize,
 ) -> Vec<Hit> {
     let filter = parse(query).unwrap();
-    let wanted =
-        Search { filter, time, order: Order::OldestFirst, limit, patience: Patience::default() };
+    let wanted = Search {
+        filter,
+        time,
+        order: Order::OldestFirst,
+        limit,
+        patience: Patience::default(),
+        allowance: Allowance::default(),
+    };
     search(vec![index.snapshot()], &wanted).unwrap()
 }
 
 fn visited(index: &LogIndex, query: &str, time: std::ops::Range<i64>) -> Vec<u64> {
     let filter = parse(query).unwrap();
     let order = Order::NewestFirst;
-    let wanted = Search { filter, time, order, limit: 0, patience: Patience::default() };
+    let wanted = Search {
+        filter,
+        time,
+        order,
+        limit: 0,
+        patience: Patience::default(),
+        allowance: Allowance::default(),
+    };
     let mut times = Vec::new();
     visit(vec![index.snapshot()], &wanted, |seen| times.push(seen.time.cast_unsigned())).unwrap();
     times
@@ -651,6 +670,7 @@ fn damaged_window_is_left_out_and_damaged_records_are_an_error() {
         order: Order::NewestFirst,
         limit: 1,
         patience: Patience::default(),
+        allowance: Allowance::default(),
     };
     {
         let index = index(folder.path(), Detail::Full);

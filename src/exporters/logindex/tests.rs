@@ -61,6 +61,7 @@ fn found(exporter: &LogIndexExporter) -> usize {
         order: crate::storage::logindex::Order::NewestFirst,
         limit: 1000,
         patience: crate::storage::logindex::Patience::default(),
+        allowance: crate::storage::logindex::Allowance::default(),
     };
     let sources = index.snapshot().into_sources();
     sources.iter().map(|source| source.search(&search, None).unwrap().len()).sum()

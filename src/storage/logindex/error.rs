@@ -70,6 +70,16 @@ pub enum LogIndexError {
     /// A search took longer than it may.
     #[error("the search took longer than it may; narrow the time range or add a condition")]
     TooSlow,
+    /// A search took more memory than it may.
+    #[error(
+        "the search takes more than the {} MiB of memory that it may; look for fewer records or \
+         narrow the time range",
+        max_bytes >> 20
+    )]
+    TooLarge {
+        /// What it may take.
+        max_bytes: usize,
+    },
     /// The index thread ended.
     #[error("the log index in `{}` is stopped", path.display())]
     Stopped {

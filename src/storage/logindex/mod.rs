@@ -3,6 +3,7 @@
 //! One tantivy index per tenant and window of arrival time (`manifest` shows the folders); the
 //! stored document is the record's own OTLP bytes. What is not committed yet is scanned.
 
+mod allowance;
 mod at_rest;
 mod block;
 mod envelopes;
@@ -35,6 +36,7 @@ mod words;
 mod worker;
 mod writer;
 
+pub use allowance::Allowance;
 pub use at_rest::{AtRest, read_at_rest};
 pub use error::LogIndexError;
 pub use filter::{FieldName, Filter, Limit, Row, Test, Wanted};

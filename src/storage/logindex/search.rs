@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tantivy::query::{EnableScoring, Query, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader};
 
+use super::allowance::Allowance;
 use super::error::LogIndexError;
 use super::filter::Filter;
 use super::index::{Entry, Listed, Shared};
@@ -34,6 +35,8 @@ pub struct Search {
     pub limit: usize,
     /// When the search is given up.
     pub patience: Patience,
+    /// The memory that it may take.
+    pub allowance: Allowance,
 }
 
 /// A record that was found.
@@ -59,6 +62,11 @@ impl Hit {
     pub(crate) fn new(time: i64, envelope: &Arc<Envelope>, chunk: &Bytes, encoded: &[u8]) -> Self {
         let envelope = Arc::clone(envelope);
         Self { time, found: Found { envelope, encoded: chunk.slice_ref(encoded) } }
+    }
+
+    /// The memory that it takes, without what it shares with others.
+    pub(crate) const fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.found.encoded.len()
     }
 }
 
@@ -141,7 +149,7 @@ impl Source {
                 let opened = open(listed, shared.as_deref())?;
                 let mut top = Top::new(search.order, search.limit, floor);
                 search_window(&opened, search, &mut top)?;
-                read_all(&opened, top.finish())
+                read_all(&opened, search, top.finish())
             }
             Kind::Tail(entries) => tail::search(entries, search, floor),
         }
@@ -188,11 +196,14 @@ fn search_window(
                 }
             });
             collected.map_err(failed("search"))?;
+            let candidates_bytes = size_of_val(candidates.as_slice());
+            search.allowance.take(candidates_bytes)?;
             let mut matching = top.for_part();
             scan.look_at(segment.ordinal, &candidates, &mut matching)?;
             for (time, doc) in matching.finish() {
                 top.push(time, (segment.ordinal, doc));
             }
+            search.allowance.give_back(candidates_bytes);
             top.cut();
         }
     }
@@ -274,13 +285,19 @@ fn segments_in_order<'a>(
 }
 
 /// Reads the records at `places`, each block of them once.
-fn read_all(opened: &Opened, places: Vec<(i64, Place)>) -> Result<Vec<Hit>, LogIndexError> {
+fn read_all(
+    opened: &Opened,
+    search: &Search,
+    places: Vec<(i64, Place)>,
+) -> Result<Vec<Hit>, LogIndexError> {
     let mut in_order: Vec<(usize, (i64, Place))> = places.into_iter().enumerate().collect();
     in_order.sort_unstable_by_key(|(_, (_, place))| *place);
     let mut hits = Vec::with_capacity(in_order.len());
     for (rank, (time, place)) in in_order {
         let (segment, doc) = place;
-        hits.push((rank, Hit { time, found: opened.read(segment, doc)? }));
+        let hit = Hit { time, found: opened.read(segment, doc)? };
+        search.allowance.take(hit.size_bytes())?;
+        hits.push((rank, hit));
     }
     hits.sort_unstable_by_key(|(rank, _)| *rank);
     Ok(hits.into_iter().map(|(_, hit)| hit).collect())
@@ -310,11 +327,15 @@ fn visit_window(
         segment
             .collect(&*weight, docs, &search.time, |time, doc| candidates.push((time, doc)))
             .map_err(failed("search"))?;
+        // Those that match take as much again at most.
+        let candidates_bytes = 2 * size_of_val(candidates.as_slice());
+        search.allowance.take(candidates_bytes)?;
         let mut matching = Vec::new();
         scan.look_at(segment.ordinal, &candidates, &mut matching)?;
         for (time, doc) in matching {
             see(time, doc);
         }
+        search.allowance.give_back(candidates_bytes);
     }
     Ok(())
 }

@@ -117,7 +117,9 @@ pub(crate) fn search(
     let hits = places.into_iter().filter_map(|(time, Reverse(place))| {
         found.get(place).map(|found| Hit { time, found: found.clone() })
     });
-    Ok(hits.collect())
+    let hits: Vec<Hit> = hits.collect();
+    search.allowance.take(hits.iter().map(Hit::size_bytes).sum())?;
+    Ok(hits)
 }
 
 /// Calls `each` with the time of every record that matches and the record.
@@ -214,7 +216,8 @@ mod tests {
     use crate::data::{Context, DoorLimits, Signal, SpanId, Time, TraceId};
     use crate::storage::logindex::words::words;
     use crate::storage::logindex::{
-        Detail, FieldName, LogIndex, Order, Patience, Row, Settings, Test, Wanted, is_match,
+        Allowance, Detail, FieldName, LogIndex, Order, Patience, Row, Settings, Test, Wanted,
+        is_match,
     };
 
     /// With a sign for kelvin, a Turkish `I`, a long `s`, and what is ASCII only in part.
@@ -397,7 +400,7 @@ mod tests {
             let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
             for (filter, start, end, limit, is_oldest) in searches {
                 let order = if is_oldest { Order::OldestFirst } else { Order::NewestFirst };
-                let wanted = Search { filter, time: start..end, order, limit, patience: Patience::default() };
+                let wanted = Search { filter, time: start..end, order, limit, patience: Patience::default(), allowance: Allowance::default() };
                 let mut expected = plainly(&requests, &wanted);
                 let mut visited = Vec::new();
                 visit(&entries, &wanted, |time, _| visited.push(time)).unwrap();
@@ -440,7 +443,14 @@ mod tests {
         let entries: Vec<_> = index.shared().state().tail.iter().cloned().collect();
         for limit in 1..8 {
             let (filter, order) = (Filter::All, Order::NewestFirst);
-            let wanted = Search { filter, time: 0..9, order, limit, patience: Patience::default() };
+            let wanted = Search {
+                filter,
+                time: 0..9,
+                order,
+                limit,
+                patience: Patience::default(),
+                allowance: Allowance::default(),
+            };
             let found = search(&entries, &wanted, None).unwrap();
             let bodies = found.iter().map(|hit| hit.found.record().body().to_text().into_owned());
             let first: Vec<String> = (0..6).take(limit).map(|number| number.to_string()).collect();
