@@ -22,6 +22,7 @@ pub fn builtin() -> Registry {
         .processor::<processors::filter::FilterConfig>()
         .processor::<processors::memory_limiter::MemoryLimiterConfig>()
         .processor::<processors::probabilistic_sampler::SamplerConfig>()
+        .processor::<processors::redaction::RedactionConfig>()
         .processor::<processors::resource::ResourceConfig>()
         .processor::<processors::transform::TransformConfig>()
         .connector::<connectors::count::CountConfig>()

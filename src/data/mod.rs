@@ -33,8 +33,8 @@ pub use builder::{
 pub use context::{Context, EntryId, Packed, Part, PartRun, Parts};
 pub use door::{Admitted, DoorError, DoorLimits, InvalidUtf8};
 pub use edit::{
-    AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut, Regroup,
-    ResourceMut, ScopeMut, SpanMut,
+    AttributeEdit, AttributesMut, ConcatError, LogRecordMut, MessageMut, MetricMut, PointMut,
+    Regroup, ResourceMut, ScopeMut, SpanMut,
 };
 pub use envelope::{
     Element, Item, Logs, Metrics, Point, Record, ResourceGroup, ScopeGroup, Spans, Telemetry,

@@ -6,6 +6,7 @@ pub mod deltatocumulative;
 pub mod filter;
 pub mod memory_limiter;
 pub mod probabilistic_sampler;
+pub mod redaction;
 pub mod resource;
 #[cfg(test)]
 mod test_stage;

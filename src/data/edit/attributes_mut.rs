@@ -11,6 +11,17 @@ pub struct AttributesMut<'e, 'a, 'p> {
     number: u32,
 }
 
+/// What becomes of one attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttributeEdit {
+    /// It stays byte for byte.
+    Keep,
+    /// It is taken out.
+    Remove,
+    /// It gets this encoded value, an `AnyValue` such as [`Value::write`] makes.
+    Replace(Vec<u8>),
+}
+
 impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
     pub(super) const fn new(message: &'e mut MessageMut<'a, 'p>, number: u32) -> Self {
         Self { message, number }
@@ -91,6 +102,12 @@ impl<'e, 'a, 'p> AttributesMut<'e, 'a, 'p> {
         }
         let current = self.message.current();
         self.for_each_name_of(Attributes::new(&current, self.number), &mut edit);
+    }
+
+    /// Calls `edit` with each attribute in order as it was, also with those of a name that is there
+    /// more than once; what was written before is not shown.
+    pub fn edit_each(&mut self, edit: impl FnMut(&'a str, Value<'a>) -> AttributeEdit) {
+        self.message.edit_attributes(self.number, edit);
     }
 
     fn remove_all(

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::super::attributes::{value_if_named, write_attribute, write_encoded};
+use super::super::attributes::{split, value_if_named, write_attribute, write_encoded};
+use super::super::value::text_of;
 use super::super::wire::{Fields, Hit, Search, Writer};
 use super::super::{Attributes, Value};
-use super::AttributesMut;
 use super::patch::{New, Patch, Patches};
+use super::{AttributeEdit, AttributesMut};
 
 /// A message of a batch that is being rewritten; fields that nobody writes stay byte for byte.
 ///
@@ -223,6 +224,33 @@ impl<'a, 'p> MessageMut<'a, 'p> {
             }
         }
         is_removed
+    }
+
+    /// Calls `edit` with each attribute as it was that nothing was written over.
+    pub(super) fn edit_attributes(
+        &mut self,
+        number: u32,
+        mut edit: impl FnMut(&'a str, Value<'a>) -> AttributeEdit,
+    ) {
+        let was_changed = self.is_changed();
+        let wanted = u64::from(number) << 3 | 2;
+        let mut search = Search::new(self.message);
+        while let Some(field) = search.hit(|tag| tag == wanted) {
+            let range = field.start..field.end;
+            if was_changed && self.is_patched(range.clone()) {
+                continue;
+            }
+            let (key, value) = split(field.payload);
+            let key = text_of(key);
+            let new = match edit(key, Value::read(value)) {
+                AttributeEdit::Keep => continue,
+                AttributeEdit::Remove => New::Nothing,
+                AttributeEdit::Replace(value) => {
+                    self.patches.write(|writer| write_encoded(number, key, &value, writer))
+                }
+            };
+            self.replace(range, number, new);
+        }
     }
 
     fn place_attribute(&mut self, number: u32, key: &str, new: New) {

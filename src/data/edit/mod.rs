@@ -14,7 +14,7 @@ mod rewrite;
 mod split;
 mod walk;
 
-pub use attributes_mut::AttributesMut;
+pub use attributes_mut::{AttributeEdit, AttributesMut};
 pub use concat::ConcatError;
 pub use message_mut::MessageMut;
 pub use records_mut::{LogRecordMut, MetricMut, PointMut, ResourceMut, ScopeMut, SpanMut};
