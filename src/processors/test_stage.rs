@@ -10,7 +10,10 @@ use crate::data::{Batch, Signal, Time};
 use crate::telemetry::{Clock, Ledger, Metrics, Status};
 
 /// A processor that runs.
-pub(super) struct Stage(Box<dyn Processor>);
+pub(super) struct Stage {
+    processor: Box<dyn Processor>,
+    metrics: Metrics,
+}
 
 impl Stage {
     /// Reads and builds a processor; fails with what users would read.
@@ -18,7 +21,7 @@ impl Stage {
         let node = Node::parse("test.yaml", yaml).map_err(|problems| render(&problems))?;
         let path = format!("processors::{}", C::TYPE);
         let config: C = from_node(&node, &path).map_err(|problems| render(&problems))?;
-        let clock = Clock::default();
+        let (clock, metrics) = (Clock::default(), Metrics::default());
         let context = BuildContext {
             id: C::TYPE.parse().expect("an id"),
             pipeline: None,
@@ -26,7 +29,7 @@ impl Stage {
             outputs: Vec::new(),
             shard: Shard { index: 0, count: 1 },
             host: Host {
-                metrics: Metrics::default(),
+                metrics: metrics.clone(),
                 status: Status::new(clock.clone()),
                 ledger: Ledger::default(),
                 clock,
@@ -39,13 +42,18 @@ impl Stage {
             let source = std::error::Error::source(&error).map(ToString::to_string);
             format!("{error}: {}", source.unwrap_or_default())
         })?;
-        Ok(Self(processor))
+        Ok(Self { processor, metrics })
+    }
+
+    /// The agent's metrics.
+    pub(super) const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What comes out of one batch, and how many records were dropped.
     pub(super) fn run(&mut self, batch: &Batch) -> (Option<Batch>, usize) {
         let mut out = Outbox::new(Time::default(), None, false);
-        self.0.process(batch.clone(), &mut out).expect("stages of this kind do not fail");
+        self.processor.process(batch.clone(), &mut out).expect("stages of this kind do not fail");
         let num_dropped = out.dropped().iter().map(|dropped| dropped.num_records).sum();
         let (emissions, _) = out.finish();
         assert!(emissions.len() <= 1, "one batch at the most");

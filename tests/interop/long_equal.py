@@ -90,6 +90,8 @@ class Input:
         record.severity_number = self.random.randrange(25)
         record.severity_text = self.random.choice(["", "INFO", "Warn"])
         record.body.string_value = self.random.choice(["health ok", "order taken", "ünïcode", "x" * 500])
+        if self.random.random() < 0.2:
+            self.fill_attributes(record.body.kvlist_value.values)
         record.flags = self.random.choice([0, 1])
         if self.random.random() < 0.5:
             record.trace_id, record.span_id = self.random.randbytes(16), self.random.randbytes(8)

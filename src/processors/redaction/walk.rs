@@ -129,7 +129,7 @@ pub(super) fn detected(rules: &mut Rules, value: Value<'_>) -> Option<Vec<u8>> {
     match value {
         Value::Str(text) => {
             let masked = rules.detected(text)?;
-            return Some(encoded(Value::Str(&masked)));
+            Some(encoded(Value::Str(&masked)))
         }
         Value::Array(array) => {
             for value in array.iter() {

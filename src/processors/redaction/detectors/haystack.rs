@@ -71,13 +71,15 @@ impl<'t> Haystack<'t> {
     /// Whether a number ends before `index`: no letter goes on, and no fraction.
     pub(super) fn is_number_end(self, index: usize) -> bool {
         let next = self.at(index);
-        !is_word(next) && !(next == b'.' && self.at(index + 1).is_ascii_digit())
+        let is_fraction = next == b'.' && self.at(index + 1).is_ascii_digit();
+        !is_word(next) && !is_fraction
     }
 
     /// Whether a number may begin at `index`: it is not in a word, and not a fraction.
     pub(super) fn is_number_start(self, index: usize) -> bool {
         let previous = self.before(index, 1);
-        !is_word(previous) && !(previous == b'.' && self.before(index, 2).is_ascii_digit())
+        let is_fraction = previous == b'.' && self.before(index, 2).is_ascii_digit();
+        !is_word(previous) && !is_fraction
     }
 }
 

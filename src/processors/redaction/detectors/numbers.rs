@@ -46,7 +46,11 @@ pub(super) fn credit_card(text: Haystack<'_>, run: Range<usize>) -> Option<Range
 }
 
 fn is_card_at(text: Haystack<'_>, range: &Range<usize>, digits: &Digits) -> bool {
-    text.is_number_start(range.start)
+    // Not a negative number, nor one in a name such as `blk_-1608999687919862906`.
+    let is_negative =
+        text.before(range.start, 1) == b'-' && !text.before(range.start, 2).is_ascii_alphanumeric();
+    !is_negative
+        && text.is_number_start(range.start)
         && text.is_number_end(range.end)
         && is_of_network(digits)
         && has_luhn_digit(digits)
@@ -87,9 +91,6 @@ fn has_luhn_digit(digits: &Digits) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// The longest account number that any country has.
-const MAX_IBAN: usize = 34;
-
 /// An IBAN, in one or in groups of four; the trigger is its check digits.
 pub(super) fn iban(text: Haystack<'_>, run: Range<usize>) -> Option<Range<usize>> {
     let country = [text.before(run.start, 2), text.before(run.start, 1)];
@@ -101,7 +102,7 @@ pub(super) fn iban(text: Haystack<'_>, run: Range<usize>) -> Option<Range<usize>
     if is_word(text.before(start, 1)) {
         return None;
     }
-    let mut letters = SmallVec::<[u8; MAX_IBAN]>::new();
+    let mut letters = SmallVec::<[u8; 36]>::new();
     let mut end = start;
     while letters.len() < length {
         let is_between = !letters.is_empty() && letters.len().is_multiple_of(4);
