@@ -125,9 +125,9 @@ fn scanning(criterion: &mut Criterion) {
 /// The processor as a file has it.
 fn stage(yaml: &str) -> Box<dyn Processor> {
     let registry = builtin();
-    let node = Node::parse("bench.yaml", yaml).ok().expect("YAML");
+    let node = Node::parse("bench.yaml", yaml).expect("YAML");
     let registered = lookup(&registry.processors, "redaction").expect("the processor");
-    let loaded = registered.load(&node, "redaction").ok().expect("settings");
+    let loaded = registered.load(&node, "redaction").expect("settings");
     let clock = Clock::default();
     let context = BuildContext {
         id: "redaction".parse().expect("an id"),
