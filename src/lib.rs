@@ -39,5 +39,6 @@ pub mod sampling;
 pub mod series;
 pub mod storage;
 pub mod telemetry;
+pub mod testing;
 pub mod topology;
 pub mod workload;

@@ -9,10 +9,12 @@ mod plan;
 mod print_config;
 mod run;
 mod search;
+mod test;
 mod validate;
 mod values;
 
 use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,7 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Validate(validate::Validate),
+    Test(test::Test),
     PrintConfig(print_config::PrintConfig),
     Components(components::Components),
     Pipelines(pipelines::Pipelines),
@@ -41,13 +44,14 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Does what the command line asks for; how the process shall exit.
     ///
     /// # Errors
     ///
     /// Fails as the command does.
-    pub fn run(&self) -> anyhow::Result<()> {
-        match &self.command {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let done = match &self.command {
+            Command::Test(test) => return test.run(),
             Command::Run(run) => run.run(),
             Command::Validate(validate) => validate.run(),
             Command::PrintConfig(print_config) => print_config.run(),
@@ -57,7 +61,8 @@ impl Cli {
             Command::Load(load) => load.run(),
             Command::Search(search) => search.run(),
             Command::Journal(journal) => journal.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -1,10 +1,35 @@
 //! Values of arguments that more than one command takes.
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use http::{HeaderName, HeaderValue};
 
 use crate::config;
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Whether standard output gets colours.
+    pub(super) fn is_on(self, env: impl Fn(&str) -> Option<String>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let is_set = |name| env(name).is_some_and(|value| !value.is_empty());
+                let is_dumb = env("TERM").is_some_and(|terminal| terminal == "dumb");
+                io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+            }
+        }
+    }
+}
 
 /// Reads a duration; unlike in the file, a number needs a unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -94,10 +94,7 @@ impl Components {
         let mut builder = Builder { plan, host, has_journal, num_workers, kept, problems };
         let exporters = builder.exporters();
         let connectors = builder.connectors();
-        let pipelines = plan.pipelines.iter();
-        let pipelines = pipelines.filter(|pipeline| !kept.pipelines.contains_key(&pipeline.id));
-        let pipelines =
-            pipelines.map(|pipeline| (pipeline.id.clone(), builder.segments(pipeline))).collect();
+        let pipelines = builder.pipelines();
         let receivers = builder.receivers();
         let Builder { host, problems, .. } = builder;
         if problems.is_empty() {
@@ -106,6 +103,21 @@ impl Components {
             Err(problems)
         }
     }
+}
+
+/// Connectors, and the stages of pipelines.
+pub(super) type Chains = (Vec<BuiltConnector>, BTreeMap<PipelineId, Vec<BuiltSegment>>);
+
+/// Builds only what records pass on their way through `plan`, with one worker each.
+///
+/// # Errors
+///
+/// Fails with all that cannot be built, each with its place in the file.
+pub(super) fn chains(plan: &Plan, host: Host) -> Result<Chains, Vec<Diagnostic>> {
+    let (kept, problems) = (&Prints::default(), Vec::new());
+    let mut builder = Builder { plan, host, has_journal: false, num_workers: 1, kept, problems };
+    let chains = (builder.connectors(), builder.pipelines());
+    if builder.problems.is_empty() { Ok(chains) } else { Err(builder.problems) }
 }
 
 /// The journal, if there is one; there cannot be two.
@@ -272,6 +284,13 @@ impl Builder<'_> {
             .collect();
         outputs.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
         outputs
+    }
+
+    fn pipelines(&mut self) -> BTreeMap<PipelineId, Vec<BuiltSegment>> {
+        let (plan, kept) = (self.plan, self.kept);
+        let pipelines = plan.pipelines.iter();
+        let pipelines = pipelines.filter(|pipeline| !kept.pipelines.contains_key(&pipeline.id));
+        pipelines.map(|pipeline| (pipeline.id.clone(), self.segments(pipeline))).collect()
     }
 
     /// The segments of a pipeline: at least one, if only of no stages.

@@ -1,19 +1,51 @@
 //! From the end of a pipeline to its exporters and connectors.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::chain::Entrance;
 use super::driver::DriverInlet;
 use super::durable::Durable;
 use crate::component::{Ack, Outcome, Way};
+use crate::config::ComponentId;
 use crate::data::Batch;
 use crate::telemetry::{Live, PipelineLedger};
+
+/// The way into an exporter.
+#[derive(Clone)]
+pub(super) enum ExporterInlet {
+    /// Its driver's queue.
+    Driver(DriverInlet),
+    /// What stands in its place in a rehearsal.
+    Recorder(Recorder),
+}
+
+/// Keeps what comes to an exporter. Clones of one share what they keep.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    pub(super) exporter: ComponentId,
+    pub(super) kept: Arc<Mutex<Vec<(ComponentId, Batch)>>>,
+}
+
+impl ExporterInlet {
+    /// Hands a batch over, and says whether there was room; whoever gets it answers.
+    fn enqueue(&self, batch: Batch, ack: Ack) -> bool {
+        match self {
+            Self::Driver(driver) => driver.enqueue(batch, ack),
+            Self::Recorder(Recorder { exporter, kept }) => {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push((exporter.clone(), batch));
+                ack.answer(Outcome::Delivered);
+                true
+            }
+        }
+    }
+}
 
 /// All ends of a pipeline: each gets every batch, which costs a clone of handles.
 #[derive(Clone)]
 pub(super) struct FanOut {
     account: Arc<PipelineLedger>,
-    exporters: Arc<[(Way, DriverInlet)]>,
+    exporters: Arc<[(Way, ExporterInlet)]>,
     connectors: Arc<[Entrance]>,
     /// Where entries of the journal stay in order.
     order: Option<Arc<Durable>>,
@@ -22,7 +54,7 @@ pub(super) struct FanOut {
 impl FanOut {
     pub(super) fn new(
         account: Arc<PipelineLedger>,
-        exporters: Vec<(Way, DriverInlet)>,
+        exporters: Vec<(Way, ExporterInlet)>,
         connectors: Vec<Entrance>,
         order: Option<Arc<Durable>>,
     ) -> Self {

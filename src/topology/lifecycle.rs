@@ -19,6 +19,7 @@ use super::build::{BuiltExporter, Components, Stays};
 use super::chain::{State, Workers};
 use super::driver::{Driver, OpenSpool, Waiting};
 use super::durable::Durable;
+use super::fanout::ExporterInlet;
 use super::graph::End;
 use super::intake::{Intakes, Pipelines};
 use super::prints::Prints;
@@ -269,7 +270,7 @@ impl Engine {
             answers_early,
             durable: self.durable.as_ref(),
             host: &self.host,
-            drivers: &self.drivers,
+            inlets: self.inlets(),
             workers: &mut self.workers,
             connectors: components.connectors,
             pipelines: components.pipelines,
@@ -329,6 +330,11 @@ impl Engine {
             self.drivers.insert(key, driver);
         }
         Ok(())
+    }
+
+    fn inlets(&self) -> BTreeMap<(ComponentId, Signal), ExporterInlet> {
+        let inlet = |driver: &Driver| ExporterInlet::Driver(driver.inlet());
+        self.drivers.iter().map(|(id, driver)| (id.clone(), inlet(driver))).collect()
     }
 
     /// Opens the queue on disk of an exporter that has one. By default all goes there, unless a

@@ -16,6 +16,7 @@ mod intake;
 mod lifecycle;
 mod memory;
 mod prints;
+mod rehearsal;
 mod reload;
 mod state_file;
 mod wiring;
@@ -24,6 +25,7 @@ pub use graph::Plan;
 pub use lifecycle::{Engine, Handles, StartError, check};
 pub use memory::{budget, warnings, watch_process};
 pub use prints::Changes;
+pub use rehearsal::Rehearsal;
 pub use reload::{ReloadError, changes};
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use tracing::warn;
 use super::Plan;
 use super::build::{BuiltConnector, BuiltSegment};
 use super::chain::{Chain, Division, Entrance, Exit, Segment, Stage, StageContext, State, Workers};
-use super::driver::Driver;
 use super::durable::Durable;
-use super::fanout::FanOut;
+use super::fanout::{ExporterInlet, FanOut};
 use super::graph::{End, PlannedPipeline};
 use super::lifecycle::StartError;
 use crate::component::{Host, Processor, Sharding, Way};
@@ -53,7 +52,7 @@ pub(super) struct Wiring<'a> {
     pub(super) answers_early: bool,
     pub(super) durable: Option<&'a Arc<Durable>>,
     pub(super) host: &'a Host,
-    pub(super) drivers: &'a BTreeMap<(ComponentId, Signal), Driver>,
+    pub(super) inlets: BTreeMap<(ComponentId, Signal), ExporterInlet>,
     pub(super) workers: &'a mut BTreeMap<ChainId, Workers>,
     pub(super) connectors: Vec<BuiltConnector>,
     pub(super) pipelines: BTreeMap<PipelineId, Vec<BuiltSegment>>,
@@ -109,10 +108,10 @@ impl Wiring<'_> {
         for end in &pipeline.exporters {
             match end {
                 End::Component(id) => {
-                    let driver = self.drivers.get(&(id.clone(), signal));
+                    let inlet = self.inlets.get(&(id.clone(), signal));
                     let (pipeline, route) = (Arc::clone(&shared_name), format!("{name} > {id}"));
                     let way = Way { pipeline, route: route.into() };
-                    exporters.extend(driver.map(|driver| (way, driver.inlet())));
+                    exporters.extend(inlet.map(|inlet| (way, inlet.clone())));
                 }
                 End::Connector(id) => {
                     let entrance = self.entrances.connectors.get(&(id.clone(), signal));

@@ -1,6 +1,5 @@
 //! What `catchment search` can be told.
 
-use std::io::IsTerminal;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use clap::{Args, ValueEnum};
 use http::{HeaderName, HeaderValue};
 
 use crate::api;
-use crate::cli::values::{duration, header};
+use crate::cli::values::{Color, duration, header};
 use crate::data::Time;
 
 const EXAMPLES: &str = "\
@@ -108,29 +107,6 @@ impl Sort {
         match self {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
-        }
-    }
-}
-
-/// When there are colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    /// Whether standard output gets colours.
-    pub(super) fn is_on(self, env: impl Fn(&str) -> Option<String>) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => {
-                let is_set = |name| env(name).is_some_and(|value| !value.is_empty());
-                let is_dumb = env("TERM").is_some_and(|terminal| terminal == "dumb");
-                std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
-            }
         }
     }
 }

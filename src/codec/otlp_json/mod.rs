@@ -3,9 +3,11 @@
 mod decode;
 mod encode;
 mod schema;
+mod unknown;
 
 pub use decode::decode;
 pub use encode::encode;
+pub use unknown::unknown_key;
 
 /// Why a body is not OTLP in JSON; the source says where.
 #[derive(Debug, thiserror::Error)]

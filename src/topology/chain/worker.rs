@@ -1,4 +1,4 @@
-//! The threads that run chains.
+//! What runs chains: threads, or whoever goes step by step.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -7,14 +7,21 @@ use std::time::Duration;
 use super::Chain;
 use super::entrance::{Division, Job, Segment};
 use crate::component::Flush;
+use crate::data::Time;
 
 /// Batches that wait before the workers of a segment, for each of them.
 const CAPACITY_PER_WORKER: usize = 2;
 
-/// The threads of a pipeline or connector.
-#[derive(Default)]
-pub(in crate::topology) struct Workers {
-    threads: Vec<JoinHandle<States>>,
+/// Batches that wait before a worker that runs step by step: nobody can wait for it to catch up, so
+/// this is more than a step makes of input that was read from a file of limited size.
+const CAPACITY_OF_STEPS: usize = 1 << 24;
+
+/// What runs the chains of a pipeline or connector.
+pub(in crate::topology) enum Workers {
+    /// A thread for each.
+    Threads(Vec<JoinHandle<States>>),
+    /// Whoever calls [`Workers::work`].
+    Steps(Vec<Worker>),
 }
 
 /// What the stages of a worker knew when it ended, by their ids.
@@ -32,8 +39,14 @@ pub(in crate::topology) struct State {
     pub(in crate::topology) bytes: Vec<u8>,
 }
 
+impl Default for Workers {
+    fn default() -> Self {
+        Self::Threads(Vec::new())
+    }
+}
+
 impl Workers {
-    /// Starts a thread for each of `chains` and gives the way to them. The threads end when all
+    /// Starts a worker for each of `chains` and gives the way to them. Threads end when all
     /// ways to them are gone, after they have let go of what they hold.
     ///
     /// # Errors
@@ -45,21 +58,30 @@ impl Workers {
         chains: Vec<Chain>,
         division: Division,
     ) -> io::Result<Segment> {
+        let capacity = match self {
+            Self::Threads(_) => CAPACITY_PER_WORKER,
+            Self::Steps(_) => CAPACITY_OF_STEPS,
+        };
         let num_workers = chains.len();
         let mut senders = Vec::with_capacity(num_workers);
-        let shared = flume::bounded(CAPACITY_PER_WORKER * num_workers.max(1));
+        let shared = flume::bounded(capacity * num_workers.max(1));
         for (index, chain) in chains.into_iter().enumerate() {
             let jobs = match division {
                 Division::Any => shared.1.clone(),
                 Division::ByTraceId => {
-                    let (sender, jobs) = flume::bounded(CAPACITY_PER_WORKER);
+                    let (sender, jobs) = flume::bounded(capacity);
                     senders.push(sender);
                     jobs
                 }
             };
-            let thread = Builder::new().name(format!("{name} {index}"));
-            let worker = (index, num_workers);
-            self.threads.push(thread.spawn(move || run(chain, &jobs, worker))?);
+            let worker = Worker { chain, jobs, place: (index, num_workers) };
+            match self {
+                Self::Threads(threads) => {
+                    let thread = Builder::new().name(format!("{name} {index}"));
+                    threads.push(thread.spawn(move || worker.run())?);
+                }
+                Self::Steps(workers) => workers.push(worker),
+            }
         }
         if division == Division::Any {
             senders.push(shared.0);
@@ -70,29 +92,85 @@ impl Workers {
     /// Waits for all threads, which end when nobody can send to them any more; what their stages
     /// knew.
     pub(in crate::topology) fn join(self) -> States {
-        // Panics of stages are caught; another one was told by the panic hook.
-        let ended = self.threads.into_iter().filter_map(|thread| thread.join().ok());
-        ended.flatten().collect()
+        match self {
+            Self::Threads(threads) => {
+                // Panics of stages are caught; another one was told by the panic hook.
+                threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+            }
+            Self::Steps(workers) => workers.into_iter().flat_map(Worker::end).collect(),
+        }
+    }
+
+    /// Does what waits; whether there was anything. Threads do so themselves.
+    pub(in crate::topology) fn work(&mut self) -> bool {
+        self.steps().fold(false, |has_worked, worker| worker.work() || has_worked)
+    }
+
+    /// When [`Workers::tick`] has something to do.
+    pub(in crate::topology) fn deadline(&mut self) -> Option<Time> {
+        self.steps().filter_map(|worker| worker.chain.deadline()).min()
+    }
+
+    /// Does what is due. Threads do so themselves.
+    pub(in crate::topology) fn tick(&mut self) {
+        self.steps().for_each(|worker| worker.chain.tick());
+    }
+
+    /// Lets go of what stages hold. Threads do so at their end.
+    pub(in crate::topology) fn flush(&mut self) {
+        self.steps().for_each(|worker| worker.chain.flush(Flush::Drain));
+    }
+
+    fn steps(&mut self) -> impl Iterator<Item = &mut Worker> {
+        match self {
+            Self::Threads(_) => [].iter_mut(),
+            Self::Steps(workers) => workers.iter_mut(),
+        }
     }
 }
 
-fn run(mut chain: Chain, jobs: &flume::Receiver<Job>, worker: (usize, usize)) -> States {
-    loop {
-        let job = match chain.deadline() {
-            None => jobs.recv().map_err(|_| flume::RecvTimeoutError::Disconnected),
-            Some(deadline) => {
-                let now = chain.clock.now().as_unix_nanos();
-                let left = deadline.as_unix_nanos().saturating_sub(now);
-                jobs.recv_timeout(Duration::from_nanos(left))
+/// A chain, and what comes to it.
+pub(in crate::topology) struct Worker {
+    chain: Chain,
+    jobs: flume::Receiver<Job>,
+    /// Which of how many it is.
+    place: (usize, usize),
+}
+
+impl Worker {
+    fn run(mut self) -> States {
+        loop {
+            let job = match self.chain.deadline() {
+                None => self.jobs.recv().map_err(|_| flume::RecvTimeoutError::Disconnected),
+                Some(deadline) => {
+                    let now = self.chain.clock.now().as_unix_nanos();
+                    let left = deadline.as_unix_nanos().saturating_sub(now);
+                    self.jobs.recv_timeout(Duration::from_nanos(left))
+                }
+            };
+            match job {
+                Ok(job) => self.chain.take(job.batch, job.ack),
+                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Disconnected) => break,
             }
-        };
-        match job {
-            Ok(job) => chain.take(job.batch, job.ack),
-            Err(flume::RecvTimeoutError::Timeout) => {}
-            Err(flume::RecvTimeoutError::Disconnected) => break,
+            self.chain.tick();
         }
-        chain.tick();
+        self.chain.flush(Flush::Drain);
+        self.end()
     }
-    chain.flush(Flush::Drain);
-    chain.stages.iter().filter_map(|stage| stage.state(worker)).collect()
+
+    /// Does what waits; whether there was anything.
+    fn work(&mut self) -> bool {
+        let mut has_worked = false;
+        while let Ok(job) = self.jobs.try_recv() {
+            self.chain.take(job.batch, job.ack);
+            self.chain.tick();
+            has_worked = true;
+        }
+        has_worked
+    }
+
+    fn end(self) -> States {
+        self.chain.stages.iter().filter_map(|stage| stage.state(self.place)).collect()
+    }
 }
