@@ -138,18 +138,20 @@ impl Condition {
     /// Fails with all that is wrong, at the words meant.
     pub(super) fn try_new(node: &Node, signal: Signal) -> Result<Self, Vec<Diagnostic>> {
         let place = node.place().clone();
-        let key = match signal {
-            Signal::Logs => "log_conditions",
-            Signal::Traces => "trace_conditions",
-            Signal::Metrics => "metric_conditions",
+        let (block, context) = match signal {
+            Signal::Logs => ("logs", "log_record"),
+            Signal::Traces => ("traces", "span"),
+            Signal::Metrics => ("metrics", "datapoint"),
+        };
+        let map = |entries: Vec<(&str, Node)>| {
+            let entries = entries.into_iter();
+            let entries =
+                entries.map(|(key, node)| Entry::new(key.to_owned(), place.clone(), node));
+            Node::new(Value::Map(Map::new(entries.collect())), place.clone())
         };
         let mode = Node::new(Value::String("propagate".to_owned()), place.clone());
         let list = Node::new(Value::List(vec![node.clone()]), place.clone());
-        let entries = vec![
-            Entry::new("error_mode".to_owned(), place.clone(), mode),
-            Entry::new(key.to_owned(), place.clone(), list),
-        ];
-        let settings = Node::new(Value::Map(Map::new(entries)), place);
+        let settings = map(vec![("error_mode", mode), (block, map(vec![(context, list)]))]);
         let filter = read::<FilterConfig>(&settings, "")?.value;
         let text = node.as_str().or_else(|| node.text()).unwrap_or_default().to_owned();
         Ok(Self { text, signal, filter })

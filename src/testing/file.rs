@@ -42,8 +42,9 @@ impl TestFile {
     pub fn read(path: &Path) -> Result<Self, Vec<Diagnostic>> {
         let text = read_text(path).map_err(|problem| vec![problem])?;
         let node = Node::parse(&path.display().to_string(), &text)?;
-        let form: FileForm = read(&node, "")?.value;
-        let mut problems = Vec::new();
+        let read = read::<FileForm>(&node, "")?;
+        // Nothing doubtful is tested.
+        let (form, mut problems) = (read.value, read.warnings);
         if form.config.is_empty() {
             let problem = Diagnostic::error("`config` must name what is tested");
             problems.push(problem.at(node.place()).hint("for example `config: ../default.yaml`"));

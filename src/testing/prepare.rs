@@ -1,6 +1,6 @@
 //! From what is written to what is run: references are followed, records and conditions read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,6 +72,14 @@ struct Subject {
     input: BTreeSet<Signal>,
 }
 
+impl Subject {
+    /// The exporters that get something, each with the signals that come to it.
+    fn exporters(&self) -> BTreeMap<ComponentId, BTreeSet<Signal>> {
+        let reach = self.pipelines.iter().filter_map(|id| self.rehearsal.exporters(id));
+        reach.flatten().map(|(id, signals)| (id.clone(), signals.clone())).collect()
+    }
+}
+
 impl<'a> Preparer<'a> {
     pub(super) const fn new(plan: &'a Plan, folder: &'a Path, start: Time) -> Self {
         Self { plan, folder, start, problems: Vec::new(), names: Vec::new() }
@@ -100,7 +108,8 @@ impl<'a> Preparer<'a> {
         }
         actions.push(Action::Flush);
         self.checks(&form.expect, here, &subject, &mut actions);
-        if !actions.iter().any(|action| matches!(action, Action::Expect(_))) {
+        let expects = |step: &Step| matches!(step, Step::Expect(checks) if !checks.is_empty());
+        if form.expect.is_empty() && !form.input.iter().any(expects) {
             self.wrong("a test must `expect` something", &place, path);
         }
         Some(Test { name: form.name.clone(), place, rehearsal: subject.rehearsal, actions })
@@ -217,8 +226,10 @@ impl<'a> Preparer<'a> {
             Records::File(path) => {
                 let path = joined(self.folder, path);
                 let text = read_text(&path).map_err(|problem| problem.message().to_owned());
-                let read = text.and_then(|text| Records::of_lines(&text));
-                read.map_err(|message| format!("{}: {message}", path.display()))
+                text.and_then(|text| {
+                    let read = Records::of_lines(&text);
+                    read.map_err(|message| format!("{}: {message}", path.display()))
+                })
             }
         };
         let read = read.and_then(|records| match records.is_partial() {
@@ -256,7 +267,7 @@ impl<'a> Preparer<'a> {
         let signals = match (signal, &exporter) {
             (Some(signal), _) => BTreeSet::from([signal]),
             (None, Some(id)) if subject.output.as_ref() != Some(id) => {
-                subject.rehearsal.exporters().get(id).cloned().unwrap_or_default()
+                subject.exporters().get(id).cloned().unwrap_or_default()
             }
             (None, _) => subject.input.clone(),
         };
@@ -282,10 +293,10 @@ impl<'a> Preparer<'a> {
         here: Here<'_>,
         subject: &Subject,
     ) -> Option<ComponentId> {
-        let known = subject.rehearsal.exporters();
+        let known = subject.exporters();
         match (&form.exporter, &subject.output) {
             (None, Some(output)) => return Some(output.clone()),
-            (None, None) if !form.is_about_output() => return known.keys().next().cloned(),
+            (None, None) if !form.is_about_output() => return OUTPUT.parse().ok(),
             (None, None) => {
                 let message = "`exporter` must say whose output is meant";
                 self.wrong(message, here.node.place(), here.path);
@@ -297,7 +308,8 @@ impl<'a> Preparer<'a> {
             (Some(id), None) if known.contains_key(id) => return Some(id.clone()),
             (Some(id), None) => {
                 let known: Vec<String> = known.keys().map(ToString::to_string).collect();
-                let problem = Diagnostic::error(format!("no pipeline has an exporter `{id}`"));
+                let problem =
+                    Diagnostic::error(format!("nothing of this comes to an exporter `{id}`"));
                 let problem = problem.at(here.place("exporter")).in_path(here.path);
                 self.problems.push(problem.hint(hint(&id.to_string(), &known)));
             }

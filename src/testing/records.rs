@@ -1,6 +1,7 @@
 //! Records as users write them: OTLP in JSON, or a short form of a log record, span or data point.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -136,7 +137,11 @@ impl Records {
 
 fn batch(signal: Signal, request: &Json, now: Time) -> Result<Batch, String> {
     let text = serde_json::to_vec(request).map_err(|error| error.to_string())?;
-    let bytes = otlp_json::decode(signal, &text).map_err(|error| with_causes(&error))?;
+    let bytes = otlp_json::decode(signal, &text).map_err(|error| {
+        // The place is one of a text that nobody has seen.
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        cause.split(" at line ").next().unwrap_or_default().to_owned()
+    })?;
     let context = Arc::new(Context { arrived: now, ..Context::default() });
     let admitted = Batch::try_new(signal, bytes, context, &DoorLimits::default());
     let admitted = admitted.map_err(|error| with_causes(&error))?;

@@ -23,6 +23,9 @@ const NOWHERE: &str = "/dev/null";
 /// What telemetry may take, more than a rehearsal ever has.
 const BUDGET_BYTES: usize = 1 << 40;
 
+/// Exporters, each with the signals that come to it.
+type Reach = BTreeMap<ComponentId, BTreeSet<Signal>>;
+
 /// The pipelines of a plan, or some of its processors, that run when they are told to.
 ///
 /// Processors, connectors and the ways between them are those of the agent; nothing is received and
@@ -31,7 +34,7 @@ pub struct Rehearsal {
     /// Those before connectors before those behind them.
     workers: Vec<Workers>,
     entrances: Entrances,
-    exporters: BTreeMap<ComponentId, BTreeSet<Signal>>,
+    reach: BTreeMap<PipelineId, Reach>,
     kept: Arc<Mutex<Vec<(ComponentId, Batch)>>>,
     host: Host,
     hand: ManualClock,
@@ -89,13 +92,13 @@ impl Rehearsal {
             chains.clone().map(|chain| (chain, Workers::Steps(Vec::new()))).collect();
         let kept = Arc::default();
         let mut entrances = Entrances::default();
-        let exporters = exporters(plan);
+        let reach = reach(plan);
         let wired = Wiring {
             plan,
             answers_early: false,
             durable: None,
             host: &host,
-            inlets: recorders(&exporters, &kept),
+            inlets: recorders(plan, &kept),
             workers: &mut by_chain,
             connectors,
             pipelines,
@@ -106,7 +109,7 @@ impl Rehearsal {
         // Only threads can fail to start.
         wired.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
         let workers = chains.filter_map(|chain| by_chain.remove(&chain)).collect();
-        Ok(Self { workers, entrances, exporters, kept, host, hand })
+        Ok(Self { workers, entrances, reach, kept, host, hand })
     }
 
     /// Some processors of `plan`, one after the other, for each signal that all of them take; what
@@ -124,10 +127,14 @@ impl Rehearsal {
         Self::of_pipelines(&plan.of_processors(processors, output), start)
     }
 
-    /// The exporters at the ends of the pipelines, each with the signals that come to it.
+    /// The exporters that get what goes into a pipeline, or what connectors make of it, each with
+    /// the signals that come to it.
     #[must_use]
-    pub const fn exporters(&self) -> &BTreeMap<ComponentId, BTreeSet<Signal>> {
-        &self.exporters
+    pub fn exporters(
+        &self,
+        pipeline: &PipelineId,
+    ) -> Option<&BTreeMap<ComponentId, BTreeSet<Signal>>> {
+        self.reach.get(pipeline)
     }
 
     /// What its components are offered: its clock, and the ledger, which says where records went.
@@ -206,28 +213,39 @@ fn chains(pipeline: &PlannedPipeline) -> Vec<ChainId> {
     std::iter::once(ChainId::Pipeline(pipeline.id.clone())).chain(connectors).collect()
 }
 
-fn exporters(plan: &Plan) -> BTreeMap<ComponentId, BTreeSet<Signal>> {
-    let mut exporters: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for pipeline in &plan.pipelines {
+/// What records of each pipeline come to.
+fn reach(plan: &Plan) -> BTreeMap<PipelineId, Reach> {
+    let mut all: BTreeMap<PipelineId, Reach> = BTreeMap::new();
+    // Those behind connectors come after those before.
+    for pipeline in plan.pipelines.iter().rev() {
+        let mut reach = Reach::new();
         for end in &pipeline.exporters {
             if let End::Component(id) = end {
-                exporters.entry(id.clone()).or_default().insert(pipeline.id.signal());
+                reach.entry(id.clone()).or_default().insert(pipeline.id.signal());
+                continue;
+            }
+            let behind = plan.pipelines.iter().filter(|other| other.receivers.contains(end));
+            for (id, signals) in behind.filter_map(|other| all.get(&other.id)).flatten() {
+                reach.entry(id.clone()).or_default().extend(signals);
             }
         }
+        all.insert(pipeline.id.clone(), reach);
     }
-    exporters
+    all
 }
 
 fn recorders(
-    exporters: &BTreeMap<ComponentId, BTreeSet<Signal>>,
+    plan: &Plan,
     kept: &Arc<Mutex<Vec<(ComponentId, Batch)>>>,
 ) -> BTreeMap<(ComponentId, Signal), ExporterInlet> {
     let mut recorders = BTreeMap::new();
-    for (id, signals) in exporters {
-        let recorder = Recorder { exporter: id.clone(), kept: Arc::clone(kept) };
-        for signal in signals {
-            let inlet = ExporterInlet::Recorder(recorder.clone());
-            recorders.insert((id.clone(), *signal), inlet);
+    for pipeline in &plan.pipelines {
+        for end in &pipeline.exporters {
+            if let End::Component(id) = end {
+                let recorder = Recorder { exporter: id.clone(), kept: Arc::clone(kept) };
+                let key = (id.clone(), pipeline.id.signal());
+                recorders.insert(key, ExporterInlet::Recorder(recorder));
+            }
         }
     }
     recorders

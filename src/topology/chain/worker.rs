@@ -101,9 +101,9 @@ impl Workers {
         }
     }
 
-    /// Does what waits; whether there was anything. Threads do so themselves.
+    /// Does what waits for one of them; whether there was anything. Threads do so themselves.
     pub(in crate::topology) fn work(&mut self) -> bool {
-        self.steps().fold(false, |has_worked, worker| worker.work() || has_worked)
+        self.steps().any(Worker::work)
     }
 
     /// When [`Workers::tick`] has something to do.
