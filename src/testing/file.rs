@@ -19,8 +19,8 @@ const START: Time = Time::from_unix_nanos(1_767_225_600_000_000_000);
 
 /// A file of tests that was read.
 pub struct TestFile {
-    path: PathBuf,
-    form: FileForm,
+    pub(super) path: PathBuf,
+    pub(super) form: FileForm,
     node: Node,
 }
 

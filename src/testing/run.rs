@@ -59,7 +59,7 @@ pub(super) fn run(test: Test) -> Outcome {
             evaluate::dropped(&rehearsal).into_iter().filter(|(name, _)| name.ends_with(PANIC));
         failures.extend(panics.map(|(name, num_records)| Failure {
             place: place.clone(),
-            message: format!("{num_records} records were dropped by `{name}`"),
+            message: format!("records were dropped, `{name}`: {num_records}"),
             lines: Vec::new(),
         }));
     }

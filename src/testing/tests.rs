@@ -57,7 +57,7 @@ fn assert_passed(outcomes: &[Outcome]) {
 
 #[test]
 fn connectors_pass_on_to_the_pipelines_behind_them() {
-    let tests = "\
+    let tests = "
   - name: each goes its way
     pipeline: logs
     input: [{logs: [{body: a}, {body: b}, {body: c}]}]
@@ -75,7 +75,7 @@ fn connectors_pass_on_to_the_pipelines_behind_them() {
 
 #[test]
 fn stages_are_called_when_their_time_has_come() {
-    let tests = "\
+    let tests = "
   - name: a batch waits for its time, and a full one does not
     processor: batch
     input:
@@ -107,7 +107,7 @@ fn stages_are_called_when_their_time_has_come() {
 
 #[test]
 fn processors_work_together_in_the_order_that_is_written() {
-    let tests = "\
+    let tests = "
   - name: first the one, then the other
     processor: [transform/one, transform/two]
     input: [{log: {body: a}}]
@@ -191,12 +191,12 @@ tests:
     let outcomes = TestFile::read(&path).unwrap().run(&plan, |_| true).unwrap();
     assert_passed(&outcomes[1..]);
     let [failure] = outcomes[0].failures.as_slice() else { panic!("{outcomes:#?}") };
-    assert_eq!(failure.message, "1 records were dropped by `panicky: panic`");
+    assert_eq!(failure.message, "records were dropped, `panicky: panic`: 1");
 }
 
 #[test]
 fn only_a_complete_list_of_what_was_dropped_passes() {
-    let tests = "\
+    let tests = "
   - {name: a, processor: filter, input: [{log: {body: a}}], expect: [{dropped: [{by: filter, count: 1}]}]}
   - {name: b, processor: filter, input: [{log: {body: a}}], expect: [{dropped: []}]}
   - {name: c, processor: filter, input: [{log: {body: a}}], expect: [{dropped: [{by: filter, reason: x, count: 1}]}]}

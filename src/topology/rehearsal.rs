@@ -89,7 +89,7 @@ impl Rehearsal {
         let (connectors, pipelines) = build::chains(plan, host.clone())?;
         let chains = plan.pipelines.iter().flat_map(chains);
         let mut by_chain: BTreeMap<_, _> =
-            chains.clone().map(|chain| (chain, Workers::Steps(Vec::new()))).collect();
+            chains.clone().map(|chain| (chain, Workers::by_steps())).collect();
         let kept = Arc::default();
         let mut entrances = Entrances::default();
         let reach = reach(plan);

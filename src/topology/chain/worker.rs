@@ -1,6 +1,7 @@
 //! What runs chains: threads, or whoever goes step by step.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ const CAPACITY_OF_STEPS: usize = 1 << 24;
 pub(in crate::topology) enum Workers {
     /// A thread for each.
     Threads(Vec<JoinHandle<States>>),
-    /// Whoever calls [`Workers::work`].
-    Steps(Vec<Worker>),
+    /// Whoever calls [`Workers::work`]. Never locked: stages are not `Sync`, what holds them is.
+    Steps(Mutex<Vec<Worker>>),
 }
 
 /// What the stages of a worker knew when it ended, by their ids.
@@ -45,7 +46,16 @@ impl Default for Workers {
     }
 }
 
+fn inside(workers: &mut Mutex<Vec<Worker>>) -> &mut Vec<Worker> {
+    workers.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Workers {
+    /// Workers that run when they are told to.
+    pub(in crate::topology) fn by_steps() -> Self {
+        Self::Steps(Mutex::default())
+    }
+
     /// Starts a worker for each of `chains` and gives the way to them. Threads end when all
     /// ways to them are gone, after they have let go of what they hold.
     ///
@@ -80,7 +90,7 @@ impl Workers {
                     let thread = Builder::new().name(format!("{name} {index}"));
                     threads.push(thread.spawn(move || worker.run())?);
                 }
-                Self::Steps(workers) => workers.push(worker),
+                Self::Steps(workers) => inside(workers).push(worker),
             }
         }
         if division == Division::Any {
@@ -97,7 +107,10 @@ impl Workers {
                 // Panics of stages are caught; another one was told by the panic hook.
                 threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
             }
-            Self::Steps(workers) => workers.into_iter().flat_map(Worker::end).collect(),
+            Self::Steps(workers) => {
+                let workers = workers.into_inner().unwrap_or_else(PoisonError::into_inner);
+                workers.into_iter().flat_map(Worker::end).collect()
+            }
         }
     }
 
@@ -124,7 +137,7 @@ impl Workers {
     fn steps(&mut self) -> impl Iterator<Item = &mut Worker> {
         match self {
             Self::Threads(_) => [].iter_mut(),
-            Self::Steps(workers) => workers.iter_mut(),
+            Self::Steps(workers) => inside(workers).iter_mut(),
         }
     }
 }
