@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::records::{LogForm, PointForm, Records, SpanForm, Timestamp};
+use super::records::Records;
+use super::short::{LogForm, PointForm, SpanForm, Timestamp};
 use crate::config::{ComponentId, Duration, PipelineId};
 use crate::data::Signal;
 

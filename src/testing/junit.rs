@@ -2,6 +2,7 @@
 //! (<https://github.com/testmoapp/junitxml>, "JUnit XML file format").
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::{Line, Outcome};
 
@@ -51,7 +52,8 @@ impl Suite {
     }
 
     fn seconds(&self) -> f64 {
-        self.outcomes.iter().flatten().map(|outcome| outcome.duration.as_secs_f64()).sum()
+        let durations = self.outcomes.iter().flatten().map(|outcome| outcome.duration);
+        durations.sum::<Duration>().as_secs_f64()
     }
 
     fn write(&self, xml: &mut String) {

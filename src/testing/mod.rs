@@ -10,6 +10,7 @@ mod junit;
 mod prepare;
 mod records;
 mod run;
+mod short;
 
 pub use compare::{Line, Side};
 pub use file::{Configuration, TestFile};
