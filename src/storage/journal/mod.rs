@@ -6,7 +6,9 @@
 //! again, a torn end is cut, what was damaged is set aside.
 
 mod at_rest;
+mod deaths;
 mod error;
+mod executing;
 mod format;
 mod head;
 mod lock;
@@ -19,7 +21,9 @@ mod segments;
 mod tests;
 
 pub use at_rest::{AtRest, EntryAtRest, SegmentAtRest};
+pub use deaths::{Deaths, MAX_DEATHS};
 pub use error::{AppendError, OpenError};
+pub use executing::{Executing, Noted, Slot, executed};
 pub use lock::Lock;
 pub use log::{Appended, Entry, Log, NewEntry, OnFull, Settings, Sync};
 pub use recover::{OpenEntry, Recovered};
