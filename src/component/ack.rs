@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
@@ -9,6 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::data::{EntryId, Part, Parts};
 use crate::telemetry::Live;
+
+/// Why records were not taken that a stage held when it panicked.
+pub const PANICKED: &str = "a stage panicked";
 
 /// What became of records; ordered from best to worst.
 ///
@@ -221,6 +225,16 @@ impl Ack {
         self.promises.iter().filter_map(number).collect()
     }
 
+    /// The numbers of the entries of one journal that it stands for.
+    #[must_use]
+    pub fn entries_of(&self, journal: u128) -> SmallVec<[u64; 4]> {
+        let number = |promise: &Arc<Promise>| match &promise.to {
+            To::Entry { entry, .. } if entry.id.journal == journal => Some(entry.id.number),
+            _ => None,
+        };
+        self.promises.iter().filter_map(number).collect()
+    }
+
     /// Whether all journal entries are among those that are `done` with on a way.
     #[must_use]
     pub fn is_done_on(&self, way: &Way, done: &[Arc<str>]) -> bool {
@@ -240,8 +254,13 @@ impl Ack {
 impl Drop for Ack {
     fn drop(&mut self) {
         self.live.take().lose();
+        if self.promises.is_empty() {
+            return;
+        }
+        let reason = thread::panicking().then(|| PANICKED.into());
+        let answer = Answer { outcome: Outcome::Retry, reason, retry_after: None };
         for promise in self.promises.drain(..) {
-            promise.note(&Answer { outcome: Outcome::Retry, reason: None, retry_after: None });
+            promise.note(&answer);
         }
     }
 }

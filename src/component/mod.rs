@@ -11,7 +11,9 @@ mod outbox;
 mod registry;
 mod traits;
 
-pub use ack::{Ack, Acks, Answer, EntryPromise, EntryWatch, Outcome, Outstanding, Way, promise};
+pub use ack::{
+    Ack, Acks, Answer, EntryPromise, EntryWatch, Outcome, Outstanding, PANICKED, Way, promise,
+};
 pub use auth::{AuthError, ClientAuth, Identity, ServerAuth};
 pub use context::{BuildContext, BuildError, Extensions, Host, Output, Shard};
 pub use journal::{Extent, Journal, JournalEntry, Spool, Storage, Stored};

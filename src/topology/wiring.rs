@@ -140,7 +140,7 @@ impl Wiring<'_> {
         StageContext {
             account,
             answers_early: self.answers_early,
-            quarantine: Quarantine::new(self.host.data_dir.join("quarantine")),
+            quarantine: Quarantine::new(&self.host.data_dir, &self.host.metrics),
             status: self.host.status.clone(),
             budget: self.host.budget.clone(),
         }

@@ -11,6 +11,7 @@ use crate::component::{
 };
 use crate::data::{Batch, Time};
 use crate::storage::logindex::{LogIndex, LogIndexError, Settings};
+use crate::storage::quarantine::Quarantine;
 use crate::telemetry::Clock;
 
 /// The account of the documents that wait for a commit, beside the requests that they are made of.
@@ -30,6 +31,9 @@ pub(super) struct LogIndexExporter {
     clock: Clock,
     budget: Budget,
     journal: Option<Arc<dyn Journal>>,
+    /// The exporter's id, for records that are set aside.
+    id: String,
+    quarantine: Quarantine,
     charge: Mutex<Charge>,
     index: OnceLock<Arc<LogIndex>>,
     waiting: Mutex<Waiting>,
@@ -41,16 +45,25 @@ struct Waiting {
     /// When the first batch came that no commit was asked for yet.
     since: Option<Time>,
     last_flush: Time,
+    /// Records that cannot be indexed, since the last commit.
+    num_lost: u64,
 }
 
 impl LogIndexExporter {
-    pub(super) fn new(settings: Settings, commit_interval: Duration, host: &Host) -> Self {
+    pub(super) fn new(
+        id: String,
+        settings: Settings,
+        commit_interval: Duration,
+        host: &Host,
+    ) -> Self {
         Self {
             settings,
             commit_interval,
             clock: host.clock.clone(),
             budget: host.budget.clone(),
             journal: host.extensions.journal(),
+            id,
+            quarantine: Quarantine::new(&host.data_dir, &host.metrics),
             charge: Mutex::new(host.budget.charge(ACCOUNT, 0)),
             index: OnceLock::new(),
             waiting: Mutex::default(),
@@ -79,6 +92,25 @@ impl LogIndexExporter {
     fn is_due(&self, index: &LogIndex) -> bool {
         let much = index.settings().memory_bytes / TIGHT_PART;
         index.is_commit_due() || (index.tail_bytes() >= much && self.budget.is_tight())
+    }
+
+    /// Sets aside what cannot be indexed; how many records were since the last commit.
+    async fn set_aside_lost(&self, index: &LogIndex) -> u64 {
+        let lost = index.take_lost();
+        let num_lost = lost.iter().map(|batch| batch.num_records() as u64).sum::<u64>();
+        if num_lost > 0 {
+            let (quarantine, id) = (self.quarantine.clone(), self.id.clone());
+            let keep = move || {
+                for batch in &lost {
+                    quarantine.keep(&id, "indexing panicked on them", batch);
+                }
+            };
+            // It does not panic.
+            let _ = tokio::task::spawn_blocking(keep).await;
+        }
+        let mut waiting = self.waiting();
+        waiting.num_lost += num_lost;
+        waiting.num_lost
     }
 
     /// Adds a batch as soon as there is room.
@@ -157,7 +189,13 @@ impl Exporter for LogIndexExporter {
         }
         let committed = index.commit(now).await;
         self.settle(index);
+        let num_lost = self.set_aside_lost(index).await;
         let failure = match committed {
+            Ok(Ok(())) if num_lost > 0 => {
+                self.waiting().num_lost = 0;
+                let source = "they cannot be indexed; see its log and `quarantine`".into();
+                return Err(ExportError::Lost { num_records: num_lost, source });
+            }
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => retry(error),
             Err(_) => self.stopped(),

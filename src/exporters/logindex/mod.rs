@@ -83,6 +83,9 @@ retention:
     const SIGNALS: &'static [Signal] = &[Signal::Logs];
     const STABILITY: Stability = Stability::Beta;
 
+    // It refuses nothing for good, so that there are no dead letters.
+    const DRIVER_KEYS: &'static [&'static str] = &["timeout", "retry_on_failure", "sending_queue"];
+
     fn driver_defaults() -> DriverSettings {
         // A send that was dropped half-way would put its records in twice.
         let mut settings =
@@ -119,7 +122,8 @@ retention:
             max_size_bytes: Some(self.retention.max_bytes.get()).filter(|size| *size > 0),
         };
         let commit_interval = self.commit_interval.get();
-        Ok(Arc::new(LogIndexExporter::new(settings, commit_interval, &context.host)))
+        let id = context.id.to_string();
+        Ok(Arc::new(LogIndexExporter::new(id, settings, commit_interval, &context.host)))
     }
 }
 

@@ -45,7 +45,12 @@ fn settings(directory: &std::path::Path) -> Settings {
 }
 
 fn exporter(directory: &std::path::Path, host: &Host) -> LogIndexExporter {
-    LogIndexExporter::new(settings(directory), StdDuration::from_secs(15), host)
+    LogIndexExporter::new(
+        "logindex".to_owned(),
+        settings(directory),
+        StdDuration::from_secs(15),
+        host,
+    )
 }
 
 async fn send(exporter: &LogIndexExporter, num_records: usize) -> Sent {

@@ -99,7 +99,7 @@ impl ParquetExporter {
             clock: host.clock.clone(),
             budget: host.budget.clone(),
             journal: host.extensions.journal(),
-            quarantine: Quarantine::new(host.data_dir.join("quarantine")),
+            quarantine: Quarantine::new(&host.data_dir, &host.metrics),
             archive: Arc::default(),
             waiting: Arc::default(),
         }
@@ -123,7 +123,9 @@ impl ParquetExporter {
             };
             let worked = work(archive);
             let lost = archive.take_lost();
-            lost.set_aside.iter().for_each(|record| quarantine.keep(&id, record));
+            for record in &lost.set_aside {
+                quarantine.keep(&id, "it panicked on them", record);
+            }
             charge.resize(archive.memory_bytes());
             // While the archive is held: what two calls leave must not be told in the wrong order.
             lock(&waiting).update(archive, lost.num_records, clock.now());

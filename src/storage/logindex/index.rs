@@ -79,6 +79,8 @@ pub(crate) struct State {
     /// What the journal was told before this time is durable there.
     pub(crate) settled: Time,
     pub(crate) recent: VecDeque<Arc<Opened>>,
+    /// Batches that cannot be indexed.
+    pub(crate) lost: Vec<Batch>,
     pub(crate) is_stopping: bool,
     pub(crate) is_stopped: bool,
 }
@@ -246,6 +248,12 @@ impl LogIndex {
     /// What a journal was told before this time is durable there: commits need not tell it.
     pub fn note_settled(&self, settled: Time) {
         self.shared.state().settled = settled;
+    }
+
+    /// Takes out batches that cannot be indexed and are in no commit.
+    #[must_use]
+    pub fn take_lost(&self) -> Vec<Batch> {
+        std::mem::take(&mut self.shared.state().lost)
     }
 
     /// Asks for a commit of everything added so far; also for retention to be seen to, at `now`.

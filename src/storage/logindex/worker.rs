@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::error::LogIndexError;
 use super::index::{CommitWanted, Entry, Listed, Shared, WindowKey};
@@ -52,7 +52,11 @@ impl Active {
         self.through = entry.sequence;
         self.has_new = true;
         // After a panic the writer is not used again.
-        let added = catch_unwind(AssertUnwindSafe(|| self.writer.add(&entry.batch)));
+        let added = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            trip(&entry.batch);
+            self.writer.add(&entry.batch)
+        }));
         added.unwrap_or_else(|_| Err(self.panicked()))
     }
 
@@ -164,10 +168,9 @@ impl Worker {
         };
         self.give_up(&entry.key, None);
         if matches!(error, LogIndexError::Panicked { .. }) {
-            let num_records = entry.batch.num_records();
-            error!(num_records, %error, "records that cannot be indexed are dropped");
             let mut state = self.shared.state();
             state.take_off(|other| other.sequence == entry.sequence);
+            state.lost.push(entry.batch.clone());
         }
         Err(error)
     }
@@ -443,4 +446,14 @@ impl Drop for StopGuard {
         drop(state);
         self.0.room.notify_waiters();
     }
+}
+
+/// What a body has on which indexing panics in tests.
+#[cfg(test)]
+pub(crate) const TRIP_WIRE: &str = "indexing panics on this";
+
+#[cfg(test)]
+fn trip(batch: &crate::data::Batch) {
+    let found = memchr::memmem::find(&batch.merged_bytes(), TRIP_WIRE.as_bytes());
+    assert!(found.is_none(), "as a test wants it");
 }

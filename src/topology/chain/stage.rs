@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -9,7 +10,7 @@ use tracing::{error, warn};
 
 use super::worker::State;
 use crate::component::{
-    Ack, Answer, Budget, Emission, Flush, Outbox, Outcome, ProcessError, Processor,
+    Ack, Answer, Budget, Emission, Flush, Outbox, Outcome, PANICKED, ProcessError, Processor,
 };
 use crate::data::{Batch, Time};
 use crate::storage::quarantine::Quarantine;
@@ -17,6 +18,12 @@ use crate::telemetry::{Counter, Live, PipelineLedger, Status, Throttle, with_cau
 
 /// The account of what stages make.
 const ACCOUNT: &str = "batches";
+
+/// How long a stage waits after a timed call that panicked; twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it waits at the most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why records are dropped on which a stage panics.
 const PANIC: &str = "panic";
@@ -44,6 +51,8 @@ pub(in crate::topology) struct Stage {
     status: Status,
     budget: Budget,
     log_throttle: Throttle,
+    /// After a timed call that panicked: how long until the next, and when that is.
+    pause: Option<(Duration, Time)>,
 }
 
 /// What stages of one pipeline share.
@@ -74,7 +83,12 @@ impl Stage {
             status: context.status.clone(),
             budget: context.budget.clone(),
             log_throttle: Throttle::default(),
+            pause: None,
         }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     /// Passes a batch through. One on which the processor panics is halved down to the record.
@@ -108,7 +122,8 @@ impl Stage {
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.processor.deadline()
+        let deadline = self.processor.deadline()?;
+        Some(self.pause.map_or(deadline, |(_, until)| deadline.max(until)))
     }
 
     pub(super) fn tick(&mut self, now: Time) -> Passing {
@@ -129,14 +144,33 @@ impl Stage {
         let mut passing = Passing::new();
         let processor = self.processor.as_mut();
         match catch_unwind(AssertUnwindSafe(|| call(processor, &mut out))) {
-            Ok(Ok(())) => self.settle(out, &mut passing),
-            Ok(Err(error)) => self.refuse(out, &error),
-            Err(_) => {
-                self.status.record_error(&self.id, "a timed call panicked");
-                error!(component = self.id, "a timed call panicked");
+            Ok(Ok(())) => {
+                self.pause = None;
+                self.settle(out, &mut passing);
             }
+            Ok(Err(error)) => {
+                self.pause = None;
+                self.refuse(out, &error);
+            }
+            Err(_) => self.rest(out),
         }
         passing
+    }
+
+    /// After a timed call that panicked: what it let go runs again, if there is a journal, and what
+    /// is held waits, so that the stage does not panic without end.
+    fn rest(&mut self, out: Outbox) {
+        let pause = self.pause.map_or(FIRST_PAUSE, |(pause, _)| (pause * 2).min(LONGEST_PAUSE));
+        self.pause = Some((pause, out.now().saturating_add(pause)));
+        self.status.record_error(&self.id, "a timed call panicked");
+        error!(component = self.id, ?pause, "a timed call panicked");
+        let answer = Answer::new(Outcome::Retry, PANICKED);
+        let (emissions, _) = out.finish();
+        let held = emissions.into_iter().filter_map(|emission| emission.held).flatten();
+        for ack in held {
+            self.account.dropped(&self.id, PANIC).add(ack.num_records() as u64);
+            ack.answer_with(&answer);
+        }
     }
 
     /// Accounts for a call that went well and collects what it let go.
@@ -204,7 +238,7 @@ impl Stage {
     fn halve(&self, out: Outbox, batch: &Batch, waiting: &mut Vec<(Batch, Ack)>) {
         self.status.record_error(&self.id, "panicked on a batch");
         if batch.num_records() <= 1 {
-            self.quarantine.keep(&self.id, batch);
+            self.quarantine.keep(&self.id, "it panicked on them", batch);
             self.reject(out, PANIC, "cannot process the record");
             return;
         }
@@ -230,5 +264,55 @@ fn share(input: &mut Option<Ack>, live: Live, is_last: bool) -> Ack {
     match input {
         Some(ack) => ack.share(live),
         None => Ack::detached(live),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::test_support::host;
+
+    /// Always has something to do, and panics on it while it is told to.
+    struct Timed(Arc<std::sync::atomic::AtomicBool>);
+
+    impl Processor for Timed {
+        fn process(&mut self, _: Batch, _: &mut Outbox) -> Result<(), ProcessError> {
+            Ok(())
+        }
+
+        fn deadline(&self) -> Option<Time> {
+            Some(Time::default())
+        }
+
+        fn tick(&mut self, _: &mut Outbox) -> Result<(), ProcessError> {
+            assert!(!self.0.load(std::sync::atomic::Ordering::Relaxed), "as told");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn stage_whose_timed_calls_panic_is_called_after_ever_longer_pauses() {
+        let host = host();
+        let context = StageContext {
+            account: host.ledger.pipeline("logs"),
+            answers_early: false,
+            quarantine: Quarantine::new(&host.data_dir, &host.metrics),
+            status: host.status.clone(),
+            budget: host.budget.clone(),
+        };
+        let panics = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let timed = Box::new(Timed(Arc::clone(&panics)));
+        let items = (Counter::default(), Counter::default());
+        let mut stage = Stage::new("timed".to_owned(), timed, items, &context);
+        let mut now = Time::from_unix_nanos(1_000_000_000_000);
+        assert_eq!(stage.deadline(), Some(Time::default()));
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            stage.tick(now);
+            now = now.saturating_add(Duration::from_secs(seconds));
+            assert_eq!(stage.deadline(), Some(now));
+        }
+        panics.store(false, std::sync::atomic::Ordering::Relaxed);
+        stage.tick(now);
+        assert_eq!(stage.deadline(), Some(Time::default()));
     }
 }
