@@ -18,7 +18,7 @@ use super::{
 };
 
 /// So many known keys are listed where none is near.
-const MAX_LISTED: usize = 16;
+const MAX_LISTED: usize = 17;
 
 /// Reads a node; errors and unknown keys go to `notes` or come back with their node.
 #[derive(Clone, Copy)]
