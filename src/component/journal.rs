@@ -1,5 +1,6 @@
 //! The journal behind the receivers, as the engine sees it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub trait Journal: Send + Sync {
         packed: Option<Packed>,
     ) -> Result<Stored, Answer>;
 
+    /// Its folder.
+    fn folder(&self) -> &Path;
+
     /// Its id, made with its folder.
     fn id(&self) -> u128;
 
@@ -49,8 +53,11 @@ pub trait Journal: Send + Sync {
     /// entries take much of the journal.
     fn max_wait(&self) -> Duration;
 
-    /// The numbers of the entries that were open when the journal was opened, oldest first. Only
-    /// the first call answers them.
+    /// The numbers of the entries that were open when the journal was opened, oldest first; nothing
+    /// after [`Journal::take_recovered`].
+    fn recovered(&self) -> Vec<u64>;
+
+    /// The same; only the first call answers them.
     fn take_recovered(&self) -> Vec<u64>;
 
     /// Reads an open entry.

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::message::Cause;
+use super::message::{Cause, Payload};
 use super::{
     BuildContext, BuildError, ClientAuth, Endpoint, ExportError, Held, Host, Inlet, Journal,
     Listeners, Outbox, Prepared, Request, Sent, ServerAuth, Storage,
 };
-use crate::config::{Queue, Retry};
+use crate::config::{ComponentId, Queue, Retry};
 use crate::data::{Batch, Signal, Time};
 
 /// Why a receiver or extension stopped by itself.
@@ -225,6 +225,15 @@ pub trait Exporter: Send + Sync {
         Err(request)
     }
 
+    /// The records of a request that is not sent again, if they can be told: for dead letters and
+    /// the quarantine.
+    fn records(&self, request: &Request) -> Option<Batch> {
+        match &request.payload {
+            Payload::Batch(batch) => Some(batch.clone()),
+            Payload::Bytes(_) | Payload::Native(_) => None,
+        }
+    }
+
     /// When the driver must call [`Exporter::flush`]; at once when a commit is due.
     fn deadline(&self) -> Option<Time> {
         None
@@ -375,7 +384,7 @@ pub trait ConnectorConfig: DeserializeOwned + Clone + Send + Sync + 'static {
     fn build(&self, context: &BuildContext) -> Result<Box<dyn Processor>, BuildError>;
 }
 
-/// What stands around an exporter: `timeout`, `retry_on_failure`, `sending_queue`.
+/// What stands around an exporter: `timeout`, `retry_on_failure`, `sending_queue`, `dead_letter`.
 #[derive(Clone, Debug)]
 pub struct DriverSettings {
     /// How long one attempt may take.
@@ -384,11 +393,18 @@ pub struct DriverSettings {
     pub retry: Retry,
     /// What waits before the exporter.
     pub queue: Queue,
+    /// The exporter that gets what the destination refuses for good.
+    pub dead_letter: Option<ComponentId>,
 }
 
 impl Default for DriverSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), retry: Retry::default(), queue: Queue::default() }
+        Self {
+            timeout: Duration::from_secs(5),
+            retry: Retry::default(),
+            queue: Queue::default(),
+            dead_letter: None,
+        }
     }
 }
 
@@ -407,7 +423,8 @@ pub trait ExporterConfig: DeserializeOwned + Clone + Send + Sync + 'static {
     /// Keys of the body that belong under a field of the struct.
     const SPLIT: &'static [(&'static str, &'static [&'static str])] = &[];
     /// Which of the driver's keys the body may have.
-    const DRIVER_KEYS: &'static [&'static str] = &["timeout", "retry_on_failure", "sending_queue"];
+    const DRIVER_KEYS: &'static [&'static str] =
+        &["timeout", "retry_on_failure", "sending_queue", "dead_letter"];
     /// Whether its queue may be kept on disk.
     const IS_SPOOLED: bool = false;
 

@@ -204,13 +204,10 @@ impl Builder<'_> {
     fn exporters(&mut self) -> Vec<BuiltExporter> {
         let mut exporters = Vec::new();
         for (id, planned) in &self.plan.exporters {
-            let end = End::Component(id.clone());
             for signal in Signal::ALL {
-                let mut pipelines = self.plan.pipelines.iter();
-                let is_used = pipelines.any(|pipeline| {
-                    pipeline.id.signal() == signal && pipeline.exporters.contains(&end)
-                });
-                if !is_used || self.kept.exporters.contains_key(&(id.clone(), signal)) {
+                if !self.plan.is_fed(id, signal)
+                    || self.kept.exporters.contains_key(&(id.clone(), signal))
+                {
                     continue;
                 }
                 let built = planned.loaded.exporter.build(&self.context(id, signal));

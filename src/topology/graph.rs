@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use super::driver_form::DriverForm;
 use crate::component::{
     DriverSettings, LoadedConnector, LoadedExporter, LoadedExtension, LoadedProcessor,
     LoadedReceiver, Registered, Registry, lookup,
 };
 use crate::config::{
-    self, AckMode, ComponentId, Declared, Diagnostic, Document, Node, PipelineId, Place, Queue,
-    Reference, Retry, Settings, did_you_mean, read,
+    self, AckMode, ComponentId, Declared, Diagnostic, Document, Node, PipelineId, Place, Reference,
+    Settings, did_you_mean, read,
 };
 use crate::data::Signal;
 
@@ -104,6 +103,7 @@ impl Plan {
         let mut problems = problems;
         plan.check_signals(document, &mut problems);
         plan.check_storage(&mut problems);
+        plan.check_dead_letters(&mut problems);
         plan.warn(document, &mut problems);
         if problems.iter().any(Diagnostic::is_error) {
             return Err(problems);
@@ -135,6 +135,21 @@ impl Plan {
             self.pipelines.iter().flat_map(|pipeline| &pipeline.processors).collect();
         let limits = used.iter().filter_map(|id| self.processors.get(*id));
         limits.filter_map(|planned| planned.loaded.memory_limit(total_bytes)).min()
+    }
+
+    /// Whether an exporter gets records of a signal: from pipelines, or as dead letters of others.
+    pub(super) fn is_fed(&self, id: &ComponentId, signal: Signal) -> bool {
+        let is_end = |id: &ComponentId| {
+            let end = End::Component(id.clone());
+            let mut pipelines = self.pipelines.iter();
+            pipelines
+                .any(|pipeline| pipeline.id.signal() == signal && pipeline.exporters.contains(&end))
+        };
+        let mut others = self.exporters.iter();
+        is_end(id)
+            || others.any(|(other, planned)| {
+                planned.loaded.driver.dead_letter.as_ref() == Some(id) && is_end(other)
+            })
     }
 
     fn end(&self, reference: &Reference) -> End {
@@ -422,71 +437,4 @@ fn elsewhere(kind: &str, registry: &Registry) -> Option<String> {
 fn planned<T, U>(declared: &Declared, registered: &Registered<T>, loaded: U) -> Planned<U> {
     let (place, path, node) = (declared.place.clone(), declared.path(), declared.node.clone());
     Planned { place, path, node, pairs: registered.pairs.clone(), loaded }
-}
-
-/// The driver's keys of an exporter's body, as they are written.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DriverForm {
-    timeout: Option<config::Duration>,
-    retry_on_failure: Option<Retry>,
-    sending_queue: Option<Queue>,
-}
-
-impl DriverForm {
-    /// What is written over what the exporter has by default; `node` says what is written.
-    fn over(self, defaults: DriverSettings, node: &Node) -> DriverSettings {
-        let mut settings = defaults;
-        if let Some(timeout) = self.timeout {
-            settings.timeout = timeout.get();
-        }
-        if let (Some(retry), Some(node)) = (self.retry_on_failure, node.get("retry_on_failure")) {
-            settings.retry = retry_over(retry, settings.retry, node);
-        }
-        if let (Some(queue), Some(node)) = (self.sending_queue, node.get("sending_queue")) {
-            settings.queue = queue_over(queue, &settings.queue, node);
-        }
-        settings
-    }
-}
-
-/// `written` where its key is in `node`, else `default`.
-fn choose<T>(node: &Node, key: &str, written: T, default: T) -> T {
-    if node.get(key).is_some_and(|value| !value.is_null()) { written } else { default }
-}
-
-fn retry_over(retry: Retry, default: Retry, node: &Node) -> Retry {
-    Retry {
-        enabled: choose(node, "enabled", retry.enabled, default.enabled),
-        initial_interval: choose(
-            node,
-            "initial_interval",
-            retry.initial_interval,
-            default.initial_interval,
-        ),
-        randomization_factor: choose(
-            node,
-            "randomization_factor",
-            retry.randomization_factor,
-            default.randomization_factor,
-        ),
-        multiplier: choose(node, "multiplier", retry.multiplier, default.multiplier),
-        max_interval: choose(node, "max_interval", retry.max_interval, default.max_interval),
-        max_elapsed_time: choose(
-            node,
-            "max_elapsed_time",
-            retry.max_elapsed_time,
-            default.max_elapsed_time,
-        ),
-    }
-}
-
-fn queue_over(queue: Queue, default: &Queue, node: &Node) -> Queue {
-    Queue {
-        enabled: choose(node, "enabled", queue.enabled, default.enabled),
-        num_consumers: choose(node, "num_consumers", queue.num_consumers, default.num_consumers),
-        queue_size: choose(node, "queue_size", queue.queue_size, default.queue_size),
-        sizer: choose(node, "sizer", queue.sizer, default.sizer),
-        ..queue
-    }
 }

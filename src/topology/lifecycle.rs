@@ -1,10 +1,9 @@
 //! Start and stop: listeners, extensions, exporters, chains, receivers; and back.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use std::{io, mem};
@@ -17,10 +16,11 @@ use tracing::{info, warn};
 use super::Plan;
 use super::build::{BuiltExporter, Components, Stays};
 use super::chain::{State, Workers};
-use super::driver::{Driver, OpenSpool, Waiting};
+use super::driver::{Around, Driver, OpenSpool, Waiting};
 use super::durable::Durable;
 use super::fanout::ExporterInlet;
 use super::graph::End;
+use super::handles::Handles;
 use super::intake::{Intakes, Pipelines};
 use super::prints::Prints;
 use super::state_file;
@@ -119,34 +119,6 @@ pub struct Engine {
 pub(super) struct ReceiverTask {
     pub(super) stop: CancellationToken,
     pub(super) task: AbortHandle,
-}
-
-/// What exporters show to the HTTP surface, such as log indexes. Clones are the same.
-#[derive(Clone, Default)]
-pub struct Handles {
-    by_exporter: Arc<Mutex<HandleMap>>,
-}
-
-type HandleMap = BTreeMap<(ComponentId, Signal), Arc<dyn Any + Send + Sync>>;
-
-impl Handles {
-    /// Those that there are now.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<dyn Any + Send + Sync>> {
-        self.lock().values().cloned().collect()
-    }
-
-    fn insert(&self, exporter: (ComponentId, Signal), handle: Arc<dyn Any + Send + Sync>) {
-        self.lock().insert(exporter, handle);
-    }
-
-    pub(super) fn remove(&self, exporter: &(ComponentId, Signal)) {
-        self.lock().remove(exporter);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HandleMap> {
-        self.by_exporter.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Builds everything that a plan uses, and nothing more: for `catchment validate`.
@@ -259,9 +231,8 @@ impl Engine {
         }
         let is_first = self.durable.is_none();
         if is_first {
-            self.durable = components.journal.map(|journal| {
-                Arc::new(Durable::new(journal, self.host.budget.clone(), &self.host.metrics))
-            });
+            let journal = components.journal;
+            self.durable = journal.map(|journal| Arc::new(Durable::new(journal, &self.host)));
         }
         let answers_early = plan.answers_early() && self.durable.is_none();
         self.start_exporters(components.exporters, (answers_early, is_first), &wanted).await?;
@@ -280,10 +251,10 @@ impl Engine {
         .wire()?;
         self.running.connectors.clone_from(&wanted.connectors);
         self.running.pipelines.clone_from(&wanted.pipelines);
-        if is_first && let Some(durable) = &self.durable {
-            durable.recover();
-        }
         self.open_intakes(plan, &wanted);
+        if is_first && let Some(durable) = &self.durable {
+            durable.recover(&self.intakes).await;
+        }
         self.start_receivers(components.receivers, &wanted);
         if is_first && let Some(durable) = &self.durable {
             self.replay.spawn(Arc::clone(durable).run_again(self.intakes.clone()));
@@ -304,7 +275,10 @@ impl Engine {
         (answers_early, is_first): (bool, bool),
         wanted: &Prints,
     ) -> Result<(), StartError> {
-        for built in exporters {
+        let (sources, ends): (Vec<_>, Vec<_>) =
+            exporters.into_iter().partition(|built| built.driver.dead_letter.is_some());
+        // What gets dead letters is there before them.
+        for built in ends.into_iter().chain(sources) {
             let started = built.exporter.start().await;
             let held =
                 started.map_err(|source| StartError::Exporter { id: built.id.clone(), source })?;
@@ -316,11 +290,19 @@ impl Engine {
                 self.handles.insert(key.clone(), handle);
             }
             let spool = self.open_spool(&built).await?;
+            let dead_letters = built.driver.dead_letter.clone();
+            let dead_letters = dead_letters.and_then(|to| self.drivers.get(&(to, built.signal)));
+            let around = Around {
+                answers_early,
+                spool,
+                dead_letters: dead_letters.map(Driver::inlet),
+                durable: self.durable.clone(),
+            };
             let driver = Driver::start(
                 (&built.id, built.signal),
                 built.exporter,
                 built.driver,
-                (answers_early, spool),
+                around,
                 &self.host,
             );
             if let Some(waiting) = self.waiting.remove(&key) {
@@ -428,7 +410,9 @@ impl Engine {
             // A thread that panicked was told by the panic hook.
             let _ = spawn_blocking(move || state_file::keep(&data_dir, &join_all(workers))).await;
             all_ended(&mut retired).await;
-            for driver in drivers.into_values() {
+            let (sources, ends): (Vec<_>, Vec<_>) =
+                drivers.into_values().partition(Driver::has_dead_letters);
+            for driver in sources.into_iter().chain(ends) {
                 driver.stop().await;
             }
         };

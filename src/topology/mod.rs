@@ -8,10 +8,13 @@
 
 mod build;
 mod chain;
+mod dead_letter;
 mod driver;
+mod driver_form;
 mod durable;
 mod fanout;
 mod graph;
+mod handles;
 mod intake;
 mod lifecycle;
 mod memory;
@@ -22,7 +25,8 @@ mod state_file;
 mod wiring;
 
 pub use graph::Plan;
-pub use lifecycle::{Engine, Handles, StartError, check};
+pub use handles::Handles;
+pub use lifecycle::{Engine, StartError, check};
 pub use memory::{budget, warnings, watch_process};
 pub use prints::Changes;
 pub use rehearsal::Rehearsal;

@@ -75,10 +75,16 @@ impl Prints {
             prints.processors.insert(id.clone(), Ink::default().node(&planned.node).print());
         }
         for (id, planned) in &plan.exporters {
-            let end = End::Component(id.clone());
+            let to = planned.loaded.driver.dead_letter.as_ref();
+            let to = to.and_then(|to| plan.exporters.get(to));
             for signal in Signal::ALL {
-                if feeds(plan, |pipeline| pipeline.exporters.contains(&end), signal) {
-                    let ink = prints.with_used(Ink::default().node(&planned.node), &planned.node);
+                if plan.is_fed(id, signal) {
+                    let mut ink =
+                        prints.with_used(Ink::default().node(&planned.node), &planned.node);
+                    // With the exporter of its dead letters it is replaced.
+                    if let Some(to) = to {
+                        ink = prints.with_used(ink.node(&to.node), &to.node);
+                    }
                     prints.exporters.insert((id.clone(), signal), ink.print());
                 }
             }
@@ -187,10 +193,6 @@ impl Prints {
         connectors.iter().for_each(|((id, _), print)| add("connectors", id, *print));
         named
     }
-}
-
-fn feeds(plan: &Plan, is_end: impl Fn(&PlannedPipeline) -> bool, signal: Signal) -> bool {
-    plan.pipelines.iter().any(|pipeline| pipeline.id.signal() == signal && is_end(pipeline))
 }
 
 fn same<K: Ord + Clone>(old: &BTreeMap<K, u128>, new: &BTreeMap<K, u128>) -> BTreeMap<K, u128> {

@@ -190,8 +190,12 @@ impl Engine {
     }
 
     async fn end_drivers(&mut self, wanted: &Prints, kept: &Prints) {
-        let gone: Vec<(ComponentId, Signal)> =
-            self.drivers.keys().filter(|key| !kept.exporters.contains_key(*key)).cloned().collect();
+        let gone = self.drivers.iter().filter(|(key, _)| !kept.exporters.contains_key(*key));
+        let mut gone: Vec<_> =
+            gone.map(|(key, driver)| (!driver.has_dead_letters(), key.clone())).collect();
+        // What passes dead letters on ends before what gets them.
+        gone.sort();
+        let gone: Vec<(ComponentId, Signal)> = gone.into_iter().map(|(_, key)| key).collect();
         for key in gone {
             self.running.exporters.remove(&key);
             let Some(driver) = self.drivers.remove(&key) else { continue };

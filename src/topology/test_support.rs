@@ -61,7 +61,6 @@ pub(super) enum Step {
     /// Buffered, and taken along by a flush before the send ends.
     Flushed,
     Hang,
-    Panic,
 }
 
 /// Answers attempts by a script; when that is over, takes everything.
@@ -79,6 +78,12 @@ pub(super) struct Scripted {
     pub(super) is_ordered: bool,
     /// Records with this time are refused by dividing until they are alone.
     pub(super) poison: Option<u64>,
+    /// Sending records with this time panics.
+    pub(super) panics_on: Option<u64>,
+    /// Preparing records with this time panics.
+    pub(super) prepare_panics_on: Option<u64>,
+    /// The reason that the first record of every attempt has for being a dead letter.
+    pub(super) reasons: Mutex<Vec<Option<String>>>,
 }
 
 impl Scripted {
@@ -110,12 +115,20 @@ impl Exporter for Scripted {
     }
 
     fn prepare(&self, batch: Batch) -> Prepared {
+        assert!(!self.prepare_panics_on.is_some_and(|time| times(&batch).contains(&time)));
         Prepared { requests: vec![request(batch)], rejected: Vec::new() }
     }
 
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
         let Payload::Batch(batch) = &request.payload else { panic!("not a batch") };
         let times = times(batch);
+        assert!(!self.panics_on.is_some_and(|time| times.contains(&time)), "one of {times:?}");
+        let first = batch.logs().items().next();
+        let reason = first.and_then(|item| {
+            let reason = item.record.attributes().get("catchment.dead_letter.reason");
+            reason.and_then(|reason| reason.as_str().map(str::to_owned))
+        });
+        self.reasons.lock().unwrap().push(reason);
         let mut step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Take);
         if self.poison.is_some_and(|poison| times.contains(&poison)) {
             step = Step::Divide;
@@ -136,7 +149,6 @@ impl Exporter for Scripted {
             Step::Reject => Err(ExportError::Rejected { source: "bad".into() }),
             Step::Divide => Err(ExportError::Divide { source: "too much".into() }),
             Step::Hang => std::future::pending().await,
-            Step::Panic => panic!("as the script says"),
         };
         self.attempts.lock().unwrap().push((times, outcome.is_ok()));
         outcome

@@ -1,5 +1,6 @@
 //! The engine as a whole, with components that tests steer.
 
+mod dead_letter;
 mod reload;
 
 use std::collections::HashMap;

@@ -173,7 +173,8 @@ impl Wiring<'_> {
                 );
                 Stage::new(id, processor, items, context)
             });
-            Chain::new(stages.collect(), exit.clone(), self.host.clock.clone())
+            let noting = self.durable.map(|durable| durable.noting()).unwrap_or_default();
+            Chain::new(stages.collect(), exit.clone(), self.host.clock.clone(), noting)
         });
         let chains = chains.collect();
         let failed = |source| StartError::Thread { pipeline: name.to_owned(), source };

@@ -1,5 +1,6 @@
 //! The exporter itself: a batch's own bytes as the message, compressed once.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::call::{Caller, Message, ToServer};
 use crate::codec::compress::{Compression, Framing, compress};
+use crate::codec::inflate::{Encoding, inflate};
 use crate::component::{
     ClientAuth, ExportError, Exporter, Lane, Payload, Prepared, Rejection, Request, Sent,
 };
-use crate::data::{Batch, Signal};
+use crate::data::{Batch, Context, DoorLimits, Signal};
 use crate::net::Connector;
 
 /// Small enough for a server with default windows, large enough for few frames.
@@ -88,7 +90,8 @@ impl Exporter for GrpcExporter {
         if self.compression == Compression::None {
             return Prepared::whole(batch);
         }
-        let num_records = batch.num_records();
+        let (num_records, signal) = (batch.num_records(), batch.signal());
+        let context = Arc::clone(batch.context());
         match compress(batch.chunks(), self.compression, Framing::Framed, None) {
             Ok(body) => Prepared {
                 requests: vec![Request {
@@ -96,7 +99,7 @@ impl Exporter for GrpcExporter {
                     num_records,
                     size_bytes: body.len(),
                     parts: batch.parts().clone(),
-                    payload: Payload::Bytes(body),
+                    payload: Payload::Native(Box::new(Packed { body, signal, context })),
                 }],
                 rejected: Vec::new(),
             },
@@ -110,13 +113,42 @@ impl Exporter for GrpcExporter {
     async fn send(&self, request: &Request) -> Result<Sent, ExportError> {
         let message = match &request.payload {
             Payload::Batch(batch) => Message::try_new(batch.chunks(), false),
+            Payload::Native(native) => match native.downcast_ref::<Packed>() {
+                Some(packed) => Message::try_new(&[Bytes::clone(&packed.body)], true),
+                None => Message::try_new(&[], false),
+            },
             Payload::Bytes(body) => Message::try_new(&[Bytes::clone(body)], true),
-            Payload::Native(_) => Message::try_new(&[], false),
         };
         match message {
             Ok(message) => self.caller.export(message).await,
             Err(error) => Err(ExportError::Rejected { source: error.into() }),
         }
+    }
+
+    fn records(&self, request: &Request) -> Option<Batch> {
+        match &request.payload {
+            Payload::Batch(batch) => Some(batch.clone()),
+            Payload::Native(native) => native.downcast_ref::<Packed>()?.plain(self.compression),
+            Payload::Bytes(_) => None,
+        }
+    }
+}
+
+/// A message that is compressed, and what else is known of its batch.
+struct Packed {
+    body: Bytes,
+    signal: Signal,
+    context: Arc<Context>,
+}
+
+impl Packed {
+    /// The batch that it was made of.
+    fn plain(&self, compression: Compression) -> Option<Batch> {
+        let encoding = Encoding::from_name(compression.header()?)?;
+        let all = &mut |_| Ok::<_, Infallible>(());
+        let body = inflate(encoding, &self.body, usize::MAX, all).ok()?;
+        let context = Arc::clone(&self.context);
+        Some(Batch::try_new(self.signal, body, context, &DoorLimits::NONE).ok()?.batch)
     }
 }
 

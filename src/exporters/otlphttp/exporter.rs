@@ -153,6 +153,10 @@ impl Exporter for HttpExporter {
         });
         halves.ok_or(request)
     }
+
+    fn records(&self, request: &Request) -> Option<Batch> {
+        Some(Post::of(request)?.batch.clone())
+    }
 }
 
 /// A batch and the body that it makes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -163,6 +164,10 @@ impl Journal for Handle {
         }
     }
 
+    fn folder(&self) -> &Path {
+        &self.settings.folder
+    }
+
     fn id(&self) -> u128 {
         self.state().id
     }
@@ -185,6 +190,10 @@ impl Journal for Handle {
         let entries = state.recovered.range(run.first..=run.last);
         let outstanding = entries.filter(|(_, open)| !open.done.contains(&run.route));
         outstanding.count() as u64 == (run.last - run.first).saturating_add(1)
+    }
+
+    fn recovered(&self) -> Vec<u64> {
+        self.state().recovered.keys().copied().collect()
     }
 
     fn take_recovered(&self) -> Vec<u64> {

@@ -15,6 +15,7 @@ use stage::{Passed, Passing};
 pub(super) use stage::{Stage, StageContext};
 pub(super) use worker::{State, Workers};
 
+use super::durable::Noting;
 use super::fanout::FanOut;
 use crate::component::{Ack, Flush};
 use crate::data::{Batch, Time};
@@ -36,17 +37,19 @@ pub(super) struct Chain {
     stages: Vec<Stage>,
     exit: Exit,
     clock: Clock,
+    noting: Noting,
 }
 
 impl Chain {
-    pub(super) const fn new(stages: Vec<Stage>, exit: Exit, clock: Clock) -> Self {
-        Self { stages, exit, clock }
+    pub(super) const fn new(stages: Vec<Stage>, exit: Exit, clock: Clock, noting: Noting) -> Self {
+        Self { stages, exit, clock, noting }
     }
 
     /// Passes a batch through all stages.
     fn take(&mut self, batch: Batch, ack: Ack) {
         let now = self.clock.now();
         self.pass(0, Passed { output: 0, batch, ack }, now);
+        self.noting.end();
     }
 
     /// When [`Chain::tick`] has something to do.
@@ -64,6 +67,7 @@ impl Chain {
                 self.pass_all(index + 1, passing, now);
             }
         }
+        self.noting.hold(self.deadline().is_some());
     }
 
     /// Lets go of what the stages hold, in order.
@@ -80,16 +84,22 @@ impl Chain {
         for passed in passing {
             self.pass(index, passed, now);
         }
+        self.noting.end();
     }
 
     /// Passes a batch through the stages from `index` on.
     fn pass(&mut self, index: usize, passed: Passed, now: Time) {
         match self.stages.get_mut(index) {
             Some(stage) => {
+                self.noting.begin(stage.id(), &passed.ack);
                 let passing = stage.process(passed.batch, passed.ack, now);
                 self.pass_all(index + 1, passing, now);
             }
-            None => self.exit.pass(passed),
+            None => {
+                // It may wait there.
+                self.noting.end();
+                self.exit.pass(passed);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 mod backoff;
 mod commit;
 mod consume;
+mod dead_letters;
 mod join;
 mod queue;
 mod send;
@@ -24,13 +25,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::commit::Commits;
+use self::dead_letters::DeadLetters;
 use self::queue::{Item, Overflow, PushError, Queue};
 use self::spool::Spool;
+use super::durable::Durable;
 use crate::component::{
     self, Ack, Answer, Budget, DriverSettings, Exporter, Extent, Host, Outcome,
 };
 use crate::config::{ComponentId, Sizer};
 use crate::data::{Batch, Signal};
+use crate::storage::quarantine::Quarantine;
 use crate::telemetry::{Clock, Counter, ExporterLedger, Latency, Status, Throttle};
 
 /// Requests that wait before an exporter without a queue; those who sent them wait, too.
@@ -38,6 +42,7 @@ const CAPACITY_WITHOUT_QUEUE: usize = 64;
 
 const QUEUE_FULL: &str = "sending queue is full";
 const STOPPING: &str = "the agent stops";
+const PANIC: &str = "panic";
 
 /// An exporter for one signal, and what stands around it.
 pub(super) struct Driver {
@@ -51,6 +56,20 @@ pub(super) struct Driver {
 
 /// A spool that was opened, and what goes there.
 pub(super) type OpenSpool = (Arc<dyn component::Spool>, Extent);
+
+/// What a driver is given of the engine around it.
+#[derive(Default)]
+pub(super) struct Around {
+    /// Whether clients are answered when their records are queued, unless the exporter has no queue or
+    /// its queue waits for results; and when they are in the spool.
+    pub(super) answers_early: bool,
+    /// Its queue on disk, if it has one.
+    pub(super) spool: Option<OpenSpool>,
+    /// The way to the exporter that gets dead letters.
+    pub(super) dead_letters: Option<DriverInlet>,
+    /// The journal, if there is one.
+    pub(super) durable: Option<Arc<Durable>>,
+}
 
 /// What waited in the queue of a driver that ends.
 pub(super) struct Waiting(Vec<Item>);
@@ -74,6 +93,8 @@ struct Shared {
     /// Whether an answer is given as soon as a batch is queued.
     answers_early: bool,
     commits: Commits,
+    dead_letters: Option<DeadLetters>,
+    quarantine: Quarantine,
     account: Arc<ExporterLedger>,
     counters: Counters,
     status: Status,
@@ -96,25 +117,23 @@ struct Counters {
 
 impl Driver {
     /// Starts the tasks of an exporter that was started itself.
-    ///
-    /// With `answers_early`, clients are answered when their records are queued, unless the
-    /// exporter has no queue or its queue waits for results; and when they are in the spool.
     pub(super) fn start(
         (id, signal): (&ComponentId, Signal),
         exporter: Arc<dyn Exporter>,
         settings: DriverSettings,
-        (answers_early, spool): (bool, Option<OpenSpool>),
+        around: Around,
         host: &Host,
     ) -> Self {
-        let answers = (answers_early, spool);
-        let shared = Arc::new(Shared::new((id, signal), exporter, settings, answers, host));
+        let durable = around.durable.clone();
+        let noting = || durable.as_ref().map(|durable| durable.noting()).unwrap_or_default();
+        let shared = Arc::new(Shared::new((id, signal), exporter, settings, around, host));
         let mut tasks = JoinSet::new();
         let storing = shared.spool.as_ref().map(|spool| {
             tasks.spawn(spool::load(Arc::clone(&shared), Arc::clone(spool)));
             tokio::spawn(spool::store(Arc::clone(&shared), Arc::clone(spool)))
         });
         let finish = CancellationToken::new();
-        consume::spawn(&shared, &mut tasks);
+        consume::spawn(&shared, &noting, &mut tasks);
         let committing = commit::run(Arc::clone(&shared), finish.clone());
         tasks.spawn(committing);
         Self { shared, tasks, finish, storing }
@@ -140,6 +159,11 @@ impl Driver {
     /// Takes over what waited in another driver's queue.
     pub(super) fn adopt(&self, waiting: Waiting) {
         waiting.0.into_iter().for_each(|item| self.shared.queue.adopt(item));
+    }
+
+    /// Whether it passes dead letters on.
+    pub(super) fn has_dead_letters(&self) -> bool {
+        self.shared.dead_letters.is_some()
     }
 
     /// Whether the next driver for the same destination must wait for the end of this one: requests
@@ -208,7 +232,7 @@ impl Shared {
         (id, signal): (&ComponentId, Signal),
         exporter: Arc<dyn Exporter>,
         settings: DriverSettings,
-        (answers_early, spool): (bool, Option<OpenSpool>),
+        around: Around,
         host: &Host,
     ) -> Self {
         let exporter_id = id.to_string();
@@ -229,7 +253,7 @@ impl Shared {
         let abort = CancellationToken::new();
         let leave = abort.child_token();
         let queue = Queue::new(limit, sizer, overflow, size);
-        let (queue, spool) = match spool {
+        let (queue, spool) = match around.spool {
             None => (queue, None),
             Some(open) => {
                 let oldest = host.metrics.gauge("catchment_spool_oldest_age_seconds", &queued);
@@ -241,12 +265,17 @@ impl Shared {
         Self {
             signal,
             name: format!("{exporter_id} {}", signal.as_str()),
-            answers_early: answers_early
+            answers_early: around.answers_early
                 && settings.queue.enabled
                 && !settings.queue.wait_for_result,
             queue,
             spool,
             commits: Commits::default(),
+            dead_letters: around.dead_letters.map(|to| {
+                let family = format!("catchment_exporter_dead_letter_{}", signal.records());
+                DeadLetters::new(to, host.metrics.counter(&family, &labels))
+            }),
+            quarantine: Quarantine::new(&host.data_dir, &host.metrics),
             account: host.ledger.exporter(&format!("{exporter_id} {}", signal.as_str())),
             counters: Counters::new(signal, &labels, host),
             status: host.status.clone(),
@@ -319,6 +348,18 @@ impl Shared {
             error!(exporter = self.name, reason, why, records, suppressed, "data dropped");
         }
         ack.answer_with(answer);
+    }
+
+    /// Sets a record aside on which the exporter panicked; nothing where it cannot be told.
+    async fn set_aside(&self, record: Option<Batch>, ack: Ack) {
+        if let Some(record) = record {
+            let (quarantine, id) = (self.quarantine.clone(), self.id.to_string());
+            let keep = move || quarantine.keep(&id, "it panicked on them", &record);
+            // Whether there is room was told.
+            let _ = tokio::task::spawn_blocking(keep).await;
+        }
+        let why = format!("exporter `{}`: it panicked on the record", self.id);
+        self.drop_for_good(ack, PANIC, &Answer::new(Outcome::Rejected, &why));
     }
 
     /// Counts records as delivered, and answers for them.

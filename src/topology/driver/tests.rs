@@ -5,10 +5,11 @@ use std::time::Duration as StdDuration;
 
 use tokio::sync::oneshot;
 
-use super::super::test_support::{Scripted, Step, batch, host, soon};
+use super::super::test_support::{Scripted, Step, batch, host, soon, times};
 use super::*;
 use crate::component::promise;
 use crate::config::{Duration, QueueBatch, Retry};
+use crate::data::DoorLimits;
 use crate::telemetry::Live;
 
 /// Settings with pauses that a test can wait for.
@@ -33,19 +34,15 @@ struct Bench {
 }
 
 fn start(exporter: Scripted, settings: DriverSettings, answers_early: bool) -> Bench {
-    start_on(host(), exporter, settings, (answers_early, None))
+    let around = Around { answers_early, ..Around::default() };
+    start_on(host(), exporter, settings, around)
 }
 
-fn start_on(
-    host: Host,
-    exporter: Scripted,
-    settings: DriverSettings,
-    answers: (bool, Option<OpenSpool>),
-) -> Bench {
+fn start_on(host: Host, exporter: Scripted, settings: DriverSettings, around: Around) -> Bench {
     let exporter = Arc::new(exporter);
     let id: ComponentId = "scripted".parse().unwrap();
     let shared = Arc::clone(&exporter) as Arc<dyn Exporter>;
-    let driver = Driver::start((&id, Signal::Logs), shared, settings, answers, &host);
+    let driver = Driver::start((&id, Signal::Logs), shared, settings, around, &host);
     Bench { host, exporter, driver }
 }
 
@@ -94,15 +91,91 @@ async fn refused_request_is_dropped_and_said_to_be() {
     assert_eq!((delivered, dropped), (0, vec![("rejected".into(), 2)]));
 }
 
+/// The requests in the quarantine of a host, as times.
+fn set_aside(host: &Host) -> Vec<Vec<u64>> {
+    let files = std::fs::read_dir(host.data_dir.join("quarantine")).unwrap();
+    let bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let admitted = bytes.map(|bytes| {
+        Batch::try_new(Signal::Logs, bytes.into(), Arc::default(), &DoorLimits::NONE).unwrap()
+    });
+    admitted.map(|admitted| times(&admitted.batch)).collect()
+}
+
 #[tokio::test]
-async fn exporter_that_panics_goes_on_with_the_next() {
-    let mut settings = settings();
-    settings.queue.num_consumers = std::num::NonZeroUsize::MIN;
-    let bench = start(Scripted::with([Step::Panic]), settings, false);
-    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Rejected);
-    assert_eq!(bench.send(&[2]).await.outcome, Outcome::Delivered);
+async fn record_on_which_an_exporter_panics_is_set_aside_and_the_others_arrive() {
+    let panics = [
+        Scripted { panics_on: Some(3), ..Scripted::default() },
+        Scripted { prepare_panics_on: Some(3), ..Scripted::default() },
+    ];
+    for exporter in panics {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host { data_dir: folder.path().to_owned(), ..host() };
+        let bench = start_on(host.clone(), exporter, settings(), Around::default());
+        let answer = bench.send(&[1, 2, 3, 4, 5]).await;
+        assert_eq!(answer.outcome, Outcome::Rejected);
+        assert_eq!(bench.send(&[6]).await.outcome, Outcome::Delivered);
+        let (exporter, delivered, dropped) = bench.stop().await;
+        let mut taken = exporter.taken();
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2, 4, 5, 6]);
+        assert_eq!((delivered, dropped), (5, vec![("panic".into(), 1)]));
+        assert_eq!(set_aside(&host), [[3]]);
+        let labels = [("component", "scripted")];
+        assert_eq!(host.metrics.counter("catchment_quarantined_log_records", &labels).get(), 1);
+    }
+}
+
+/// A driver, and another one that gets its dead letters.
+fn with_dead_letters(source: Scripted, target: Scripted) -> (Bench, Bench) {
+    let to = start(target, settings(), false);
+    let exporter = Arc::new(source);
+    let id: ComponentId = "scripted".parse().unwrap();
+    let shared = Arc::clone(&exporter) as Arc<dyn Exporter>;
+    let around = Around { dead_letters: Some(to.driver.inlet()), ..Around::default() };
+    let host = host();
+    let driver = Driver::start((&id, Signal::Logs), shared, settings(), around, &host);
+    (Bench { host, exporter, driver }, to)
+}
+
+#[tokio::test]
+async fn refused_records_go_to_the_exporter_of_dead_letters() {
+    let steps = [Step::Reject, Step::Take, Step::TakePartly(1)];
+    let source = Scripted { poison: Some(9), ..Scripted::with(steps) };
+    let (bench, to) = with_dead_letters(source, Scripted::default());
+    let answer = bench.send(&[1, 2]).await;
+    assert_eq!(answer.outcome, Outcome::Rejected);
+    assert_eq!(bench.send(&[3]).await.outcome, Outcome::Delivered);
+    // Which of them was refused is not known.
+    assert_eq!(bench.send(&[4, 5]).await.outcome, Outcome::Delivered);
+    // What is too large together arrives in pieces; only the one that is refused alone is dead.
+    assert_eq!(bench.send(&[7, 8, 9]).await.outcome, Outcome::Rejected);
+    let labels = [("exporter", "scripted")];
+    let family = "catchment_exporter_dead_letter_log_records";
+    assert_eq!(bench.host.metrics.counter(family, &labels).get(), 5);
     let (_, delivered, dropped) = bench.stop().await;
-    assert_eq!((delivered, dropped), (1, vec![("rejected".into(), 1)]));
+    assert_eq!((delivered, dropped), (4, vec![("rejected".into(), 4)]));
+    let (to, delivered, _) = to.stop().await;
+    assert_eq!((to.taken(), delivered), (vec![1, 2, 4, 5, 9], 5));
+    let reasons = to.reasons.lock().unwrap();
+    let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_deref().unwrap()).collect();
+    assert_eq!(reasons, ["bad", "1 of 2 records: some are bad", "too much"]);
+}
+
+#[tokio::test]
+async fn client_is_asked_to_retry_when_dead_letters_cannot_be_taken() {
+    let mut target = settings();
+    target.retry.enabled = false;
+    let to = start(Scripted::with([Step::Fail]), target, false);
+    let exporter = Arc::new(Scripted::with([Step::Reject]));
+    let id: ComponentId = "scripted".parse().unwrap();
+    let around = Around { dead_letters: Some(to.driver.inlet()), ..Around::default() };
+    let host = host();
+    let shared = Arc::clone(&exporter) as Arc<dyn Exporter>;
+    let driver = Driver::start((&id, Signal::Logs), shared, settings(), around, &host);
+    let bench = Bench { host, exporter, driver };
+    assert_eq!(bench.send(&[1]).await.outcome, Outcome::Retry);
+    bench.stop().await;
+    to.stop().await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::component::Outstanding;
+use crate::component::{Outstanding, PANICKED};
 
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Entries of a route that run again at a time, at most.
 const MAX_RUNNING: usize = 64;
 
+/// Entries that a stage held at so many panics are set aside.
+const MAX_PANICS: u32 = 3;
+
 /// Why an entry that waits behind others is not taken.
 pub(super) const BEHIND: &str = "older entries wait for this destination";
 
@@ -33,6 +36,8 @@ pub(super) const BEHIND: &str = "older entries wait for this destination";
 pub(super) enum Next {
     /// This entry is to run; it counts as running.
     Run(u64),
+    /// This entry is to be set aside: stages panic on it.
+    SetAside(u64),
     /// Nothing before that.
     At(Instant),
     /// Nothing.
@@ -58,6 +63,10 @@ struct State {
     lanes: BTreeMap<Arc<str>, Lane>,
     /// The lanes of those that run again.
     running: BTreeMap<u64, Arc<str>>,
+    /// By entry, how often a stage panicked that held it.
+    panics: BTreeMap<u64, u32>,
+    /// Those that made it panic too often.
+    poison: Vec<u64>,
 }
 
 /// The entries that a route did not take.
@@ -97,6 +106,17 @@ impl Lane {
 }
 
 impl State {
+    /// A stage panicked that held an entry; whether that was once too often.
+    fn has_panicked(&mut self, number: u64) -> bool {
+        let panics = self.panics.entry(number).or_default();
+        *panics += 1;
+        let is_over = *panics >= MAX_PANICS;
+        if is_over {
+            self.panics.remove(&number);
+        }
+        is_over
+    }
+
     /// Nobody waits behind an entry any more.
     fn let_go(&mut self, number: u64) {
         self.behind.retain(|_, behind| {
@@ -156,6 +176,7 @@ impl Again {
         let is_done = outstanding.is_empty();
         if is_done {
             state.let_go(number);
+            state.panics.remove(&number);
         }
         if ran_in.is_none() && is_done {
             return true;
@@ -175,7 +196,10 @@ impl Again {
                 state.lanes.remove(&route);
             }
         }
-        if let Some(route) = failed {
+        if outstanding.reason.as_deref() == Some(PANICKED) && state.has_panicked(number) {
+            state.let_go(number);
+            state.poison.push(number);
+        } else if let Some(route) = failed {
             let lane = state.lanes.entry(route).or_insert_with(|| Lane::new(now));
             // Who only waits behind others says nothing of the destination.
             if outstanding.reason.as_deref() != Some(BEHIND) {
@@ -207,6 +231,9 @@ impl Again {
         }
         // Whoever asks has sent the last one on its way.
         state.has_recovered = true;
+        if let Some(number) = state.poison.pop() {
+            return Next::SetAside(number);
+        }
         let mut earliest = None;
         let mut found = None;
         for (route, lane) in &mut state.lanes {
@@ -338,6 +365,21 @@ mod tests {
         assert!(again.may_go(&route, &[2, 3]));
         again.went(&route, &[2, 3], true);
         assert!(again.may_go(&route, &[4]));
+    }
+
+    #[test]
+    fn entry_on_which_a_stage_panics_three_times_is_set_aside() {
+        let (again, mut now) = (Again::default(), Instant::now());
+        let reason = Some(PANICKED.into());
+        let panicked = Outstanding { before: true, reason, ..Outstanding::default() };
+        assert!(!again.finished(5, &panicked, now));
+        for _ in 0..2 {
+            now += LONGEST_PAUSE;
+            assert_eq!(again.next(now), Next::Run(5));
+            assert!(!again.finished(5, &panicked, now));
+        }
+        now += LONGEST_PAUSE;
+        assert_eq!([again.next(now), again.next(now)], [Next::SetAside(5), Next::Idle]);
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //! start; on the routes only that are not done with it.
 
 mod again;
+mod noting;
+mod poison;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +20,16 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use self::again::{Again, BEHIND, Next};
+pub(super) use self::noting::Noting;
+use self::poison::{Poison, TRIALS};
 use super::chain::Entrance;
 use super::intake::Intakes;
 use crate::component::{
-    Ack, Answer, Budget, EntryPromise, EntryWatch, Held, Intake as _, Journal, JournalEntry,
-    Outcome, Outstanding, Stored, Way,
+    Ack, Answer, Budget, EntryPromise, EntryWatch, Held, Host, Intake as _, Journal, JournalEntry,
+    Outcome, Outstanding, PANICKED, Stored, Way,
 };
 use crate::data::{Batch, EntryId, Packed, Signal};
-use crate::telemetry::{Counter, Live, Metrics};
+use crate::telemetry::{Counter, Live};
 
 /// The account of entries that run again.
 const ACCOUNT: &str = "journal";
@@ -41,6 +45,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Durable {
     journal: Arc<dyn Journal>,
     again: Again,
+    poison: Poison,
     budget: Budget,
     num_run_again: Counter,
     tasks: TaskTracker,
@@ -48,12 +53,15 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    pub(super) fn new(journal: Arc<dyn Journal>, budget: Budget, metrics: &Metrics) -> Self {
+    /// Of a journal that was opened.
+    pub(super) fn new(journal: Arc<dyn Journal>, host: &Host) -> Self {
+        let poison = Poison::new(Arc::clone(&journal), host);
         Self {
             journal,
             again: Again::default(),
-            budget,
-            num_run_again: metrics.counter("catchment_journal_replayed_entries", &[]),
+            poison,
+            budget: host.budget.clone(),
+            num_run_again: host.metrics.counter("catchment_journal_replayed_entries", &[]),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -121,13 +129,33 @@ impl Durable {
             .for_each(|run| self.journal.mark_held(run));
     }
 
-    /// Takes over what was found in the journal; before anything new comes.
-    pub(super) fn recover(&self) {
+    /// A place for a thread to note what it executes.
+    pub(super) fn noting(&self) -> Noting {
+        self.poison.noting()
+    }
+
+    /// Takes over what was found in the journal; before anything new comes. Entries that kill the
+    /// process are set aside, those that may do so run alone now.
+    pub(super) async fn recover(self: &Arc<Self>, receivers: &Intakes) {
         let recovered = self.journal.take_recovered();
         if !recovered.is_empty() {
             info!(entries = recovered.len(), "entries of the journal run again");
         }
-        self.again.recover(recovered);
+        let (killers, suspects) = self.poison.accused();
+        let mut accused: BTreeSet<u64> = killers.iter().map(|(number, _)| *number).collect();
+        accused.extend(&suspects);
+        for (number, component) in killers {
+            self.poison.set_aside(number, &component, "it kills the agent").await;
+        }
+        let (started, mut suspects) = (Instant::now(), suspects.into_iter());
+        while started.elapsed() < TRIALS
+            && let Some(number) = suspects.next()
+        {
+            let run = async { self.rerun(number, receivers, &mut BTreeMap::new()).await };
+            self.poison.try_alone(number, run).await;
+        }
+        let others = recovered.into_iter().filter(|number| !accused.contains(number));
+        self.again.recover(suspects.chain(others).collect());
     }
 
     /// Runs entries again until it is stopped: those found at the start, and those that were not
@@ -142,6 +170,10 @@ impl Durable {
                         () = self.rerun(number, &receivers, &mut lost) => continue,
                         () = self.stop.cancelled() => return,
                     }
+                }
+                Next::SetAside(number) => {
+                    self.poison.set_aside(number, "stages", PANICKED).await;
+                    continue;
                 }
                 Next::At(due) => Some(due),
                 Next::Idle => None,
@@ -231,6 +263,7 @@ impl EntryWatch for Durable {
     }
 
     fn finished(&self, number: u64, outstanding: Outstanding) {
+        self.poison.finished(number);
         if self.again.finished(number, &outstanding, Instant::now()) {
             self.journal.close(number);
         }

@@ -34,7 +34,8 @@ async fn start_with(
 ) -> Bench {
     let host = host();
     let spool = open(folder, storage, &host).await;
-    start_on(host, exporter, settings, (is_early, Some(spool)))
+    let around = Around { answers_early: is_early, spool: Some(spool), ..Around::default() };
+    start_on(host, exporter, settings, around)
 }
 
 async fn open(folder: &Path, storage: &str, host: &Host) -> OpenSpool {
@@ -437,7 +438,8 @@ async fn record(folder: &Path, new: std::ops::Range<u64>, storage: &str, seed: u
     let exporter = Arc::new(Noting { power: power.clone(), random });
     let id: ComponentId = "scripted".parse().unwrap();
     let settings = settings();
-    let driver = Driver::start((&id, Signal::Logs), exporter, settings, (true, Some(spool)), &host);
+    let around = Around { answers_early: true, spool: Some(spool), ..Around::default() };
+    let driver = Driver::start((&id, Signal::Logs), exporter, settings, around, &host);
     for time in new {
         let (ack, answer) = promise(Live::none());
         driver.inlet().enqueue(batch(&[time]), ack);
