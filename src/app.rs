@@ -2,6 +2,8 @@
 
 mod embedded;
 #[cfg(test)]
+mod test_poison;
+#[cfg(test)]
 mod test_power_cuts;
 
 use std::path::PathBuf;

@@ -40,11 +40,11 @@ service:
 ";
 
 /// More than anything takes, however busy the machine is.
-const SOON: Duration = Duration::from_secs(60);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// Requests of one client, records of one request, and clients.
 const REQUESTS: u64 = 12;
-const RECORDS: u64 = 3;
+pub(super) const RECORDS: u64 = 3;
 const CLIENTS: u64 = 4;
 
 /// So many cuts are made of what one agent did.
@@ -54,10 +54,10 @@ const CUTS_PER_RUN: usize = 25;
 const SENT: u64 = 1 << 32;
 
 /// The ways into the agents that run, by their data directories.
-static INLETS: LazyLock<Mutex<BTreeMap<PathBuf, Inlet>>> = LazyLock::new(Mutex::default);
+pub(super) static INLETS: LazyLock<Mutex<BTreeMap<PathBuf, Inlet>>> = LazyLock::new(Mutex::default);
 
 #[derive(Clone, Debug, Deserialize)]
-struct SourceConfig {}
+pub(super) struct SourceConfig {}
 
 struct TestSource(PathBuf);
 
@@ -146,7 +146,7 @@ impl Agent {
 }
 
 /// The records of a request: their bodies are numbers that no others have.
-fn request(number: u64, arrived: Time) -> Batch {
+pub(super) fn request(number: u64, arrived: Time) -> Batch {
     let mut builder = LogsBuilder::new();
     let padding = "x".repeat(usize::try_from(number % 7 * 900).unwrap());
     for record in 0..RECORDS {
@@ -185,7 +185,7 @@ fn count(found: &mut BTreeMap<i64, u32>, body: Value<'_>) {
 }
 
 /// How often each record is in the archive.
-fn archived(folder: &Path) -> BTreeMap<i64, u32> {
+pub(super) fn archived(folder: &Path) -> BTreeMap<i64, u32> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -206,7 +206,7 @@ fn archived(folder: &Path) -> BTreeMap<i64, u32> {
 }
 
 /// How often each record is in the index.
-fn indexed(folder: &Path) -> BTreeMap<i64, u32> {
+pub(super) fn indexed(folder: &Path) -> BTreeMap<i64, u32> {
     let mut found = BTreeMap::new();
     let at_rest = read_at_rest(folder).unwrap();
     assert!(at_rest.left_out.is_empty(), "{:?}", at_rest.left_out);
