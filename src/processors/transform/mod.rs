@@ -2,6 +2,7 @@
 
 mod metrics;
 mod settings;
+mod traces;
 
 use serde::Deserialize;
 

@@ -64,7 +64,8 @@ fn steps(
         usual: Context::usual(signal),
         functions: match signal {
             Signal::Metrics => super::metrics::FUNCTIONS,
-            Signal::Logs | Signal::Traces => Functions::default(),
+            Signal::Traces => super::traces::FUNCTIONS,
+            Signal::Logs => Functions::default(),
         },
     };
     let mut steps: Vec<Step> = Vec::new();

@@ -129,6 +129,80 @@ fn spans_events_and_links_are_changed() {
     }
 }
 
+/// Names that the semantic conventions give as examples, and what the Collector falls back to.
+#[test]
+fn spans_are_named_by_the_semantic_conventions() {
+    for (kind, attributes, expected) in [
+        (2, "http.request.method=GET http.route=/users/:id", "GET /users/:id"),
+        (3, "http.request.method=GET http.route=/users/:id", "GET"),
+        (3, "http.method=POST url.template=/u/{id}", "POST /u/{id}"),
+        (
+            2,
+            "rpc.system=grpc rpc.service=grpc.test.EchoService rpc.method=Echo",
+            "grpc.test.EchoService/Echo",
+        ),
+        (3, "rpc.system.name=grpc rpc.service=EchoService", "EchoService/*"),
+        (3, "rpc.system=grpc", "grpc"),
+        (3, "db.system.name=mysql db.query.summary=SELECT_users db.namespace=shop", "SELECT_users"),
+        (
+            3,
+            "db.system=mysql db.operation=SELECT db.name=shop db.collection.name=users",
+            "SELECT shop.users",
+        ),
+        (3, "db.system.name=redis server.address=10.1.2.3 server.port=6379", "10.1.2.3:6379"),
+        (3, "db.system.name=redis", "redis"),
+        (
+            4,
+            "messaging.system=kafka messaging.operation.name=publish messaging.destination.name=shop.orders",
+            "publish shop.orders",
+        ),
+        (
+            5,
+            "messaging.system=kafka messaging.operation.name=poll messaging.destination.template=/customers/{id} messaging.destination.name=/customers/5",
+            "poll /customers/{id}",
+        ),
+        (1, "http.request.method=GET http.route=/a", "before"),
+        (2, "http.route=/a", "before"),
+        (5, "http.request.method=GET", "before"),
+    ] {
+        let pairs = attributes.split(' ').map(|pair| pair.split_once('=').unwrap());
+        let attribute = |(key, value): (&str, &str)| {
+            format!(r#"{{"key": "{key}", "value": {{"stringValue": "{value}"}}}}"#)
+        };
+        let mut attributes: Vec<String> = pairs.map(attribute).collect();
+        let span = |name: &str, attributes: &[String]| {
+            let attributes = attributes.join(", ");
+            format!(
+                r#"{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{{"name": "{name}", "kind": {kind},
+                "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "attributes": [{attributes}]}}]}}]}}]}}"#
+            )
+        };
+        let before = span("before", &attributes);
+        let yaml = r#"trace_statements: ['set_semconv_span_name("1.37.0")']"#;
+        check(Signal::Traces, yaml, &before, &span(expected, &attributes));
+        if expected != "before" {
+            attributes.push(attribute(("was", "before")));
+        }
+        let yaml = r#"trace_statements: ['set_semconv_span_name("1.43.0", "was")']"#;
+        check(Signal::Traces, yaml, &before, &span(expected, &attributes));
+    }
+}
+
+#[test]
+fn wrong_versions_of_the_conventions_are_refused() {
+    for (arguments, expected) in [
+        (r#""1.36.0""#, "1.37.0 to 1.43.0"),
+        (r#""2.0.0""#, "1.37.0 to 1.43.0"),
+        (r#""new""#, "`new` is no version"),
+        (r#""1.37.0", """#, "the attribute for the name before has no name"),
+    ] {
+        let yaml = format!("trace_statements: ['set_semconv_span_name({arguments})']");
+        let refused = Stage::try_new::<TransformConfig>(Signal::Traces, &yaml);
+        let message = refused.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.contains(expected), "{arguments}: {message}");
+    }
+}
+
 const METRICS: &str = r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [
     {"name": "requests", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [
         {"asInt": "1", "timeUnixNano": "5", "exemplars": [{"asInt": "4", "timeUnixNano": "6"}]}, {"asInt": "2"}]}},

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{self as common, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
-use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint,
+};
 use prost::Message as _;
 
 use super::{Done, metric, put};
@@ -81,12 +84,14 @@ fn aggregate(args: EditArgs<'_>, scene: &mut Scene<'_>, edit: impl Fn(&mut Vec<K
             let by_start = histogram.aggregation_temporality == DELTA;
             histograms(&mut histogram.data_points, by_start, &edit);
         }
-        Some(Data::Histogram(_)) => {
+        Some(Data::ExponentialHistogram(histogram)) if how == "sum" => {
+            let by_start = histogram.aggregation_temporality == DELTA;
+            exponential_histograms(&mut histogram.data_points, by_start, &edit);
+        }
+        Some(Data::Histogram(_) | Data::ExponentialHistogram(_)) => {
             return Err(EvalError::new("histograms can only be aggregated with `sum`"));
         }
-        _ => {
-            return Err(EvalError::new("only gauges, sums and histograms can be aggregated"));
-        }
+        _ => return Err(EvalError::new("summaries cannot be aggregated")),
     }
     put(scene, &aggregated);
     Ok(())
@@ -233,4 +238,68 @@ fn add(sum: &mut HistogramDataPoint, point: &HistogramDataPoint) {
         *count += more;
     }
     sum.exemplars.extend(point.exemplars.iter().cloned());
+}
+
+/// Joins points of one scale; others stay apart, as in the Collector.
+fn exponential_histograms(
+    points: &mut Vec<ExponentialHistogramDataPoint>,
+    by_start: bool,
+    edit: &impl Fn(&mut Vec<KeyValue>),
+) {
+    points.iter_mut().for_each(|point| edit(&mut point.attributes));
+    let keys = points.iter().map(|point| {
+        let start = if by_start { point.start_time_unix_nano } else { 0 };
+        let mut key = key(&point.attributes, [point.time_unix_nano, start]);
+        key.extend(point.scale.to_le_bytes());
+        key.extend(point.flags.to_le_bytes());
+        key.extend([u8::from(point.min.is_some()), u8::from(point.max.is_some())]);
+        key
+    });
+    let groups = grouped(keys);
+    let joined = groups.into_iter().filter_map(|group| {
+        let mut members = group.iter().filter_map(|at| points.get(*at));
+        let mut sum = members.next()?.clone();
+        // What counted nothing adds nothing, not its times either.
+        members.filter(|point| point.count > 0).for_each(|point| add_exponential(&mut sum, point));
+        Some(sum)
+    });
+    *points = joined.collect();
+}
+
+fn add_exponential(sum: &mut ExponentialHistogramDataPoint, point: &ExponentialHistogramDataPoint) {
+    sum.start_time_unix_nano = sum.start_time_unix_nano.min(point.start_time_unix_nano);
+    sum.count += point.count;
+    sum.sum = Some(sum.sum.unwrap_or_default() + point.sum.unwrap_or_default());
+    sum.zero_count += point.zero_count;
+    sum.min = sum.min.zip(point.min).map(|(left, right)| left.min(right));
+    sum.max = sum.max.zip(point.max).map(|(left, right)| left.max(right));
+    add_buckets(&mut sum.positive, point.positive.as_ref());
+    add_buckets(&mut sum.negative, point.negative.as_ref());
+    sum.exemplars.extend(point.exemplars.iter().cloned());
+}
+
+/// How many buckets there may be on one side of 0 after adding: points that are further apart are of
+/// nobody who measures.
+const MAX_BUCKETS: usize = 1 << 16;
+
+fn add_buckets(sum: &mut Option<Buckets>, more: Option<&Buckets>) {
+    let Some(more) = more.filter(|more| !more.bucket_counts.is_empty()) else { return };
+    let sum = sum.get_or_insert_default();
+    if sum.bucket_counts.is_empty() {
+        *sum = more.clone();
+        return;
+    }
+    let low = sum.offset.min(more.offset);
+    let distance = |offset: i32| usize::try_from(offset.abs_diff(low)).unwrap_or(usize::MAX);
+    let (own, others) = (distance(sum.offset), distance(more.offset));
+    if own.max(others) > MAX_BUCKETS {
+        return;
+    }
+    sum.bucket_counts.splice(0..0, std::iter::repeat_n(0, own));
+    sum.offset = low;
+    let end = others + more.bucket_counts.len();
+    sum.bucket_counts.resize(end.max(sum.bucket_counts.len()), 0);
+    for (count, more) in sum.bucket_counts.iter_mut().skip(others).zip(&more.bucket_counts) {
+        *count += more;
+    }
 }

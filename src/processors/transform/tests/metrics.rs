@@ -188,3 +188,51 @@ fn exponential_histograms_become_explicit_ones() {
         check_made(&yaml, json, &expected);
     }
 }
+
+/// The sum has each value in the bucket that it was in; what has another scale stays apart.
+#[test]
+fn exponential_histograms_are_aggregated() {
+    let point = |host: &str, rest: &str| {
+        format!(
+            r#"{{"attributes": [{{"key": "host", "value": {{"stringValue": "{host}"}}}}], "timeUnixNano": "9", {rest}}}"#
+        )
+    };
+    let metric = |points: &[&str]| {
+        let points = points.join(", ");
+        format!(
+            r#"{{"resourceMetrics": [{{"scopeMetrics": [{{"metrics": [{{"name": "e", "exponentialHistogram": {{
+            "aggregationTemporality": 2, "dataPoints": [{points}]}}}}]}}]}}]}}"#
+        )
+    };
+    let before = metric(&[
+        &point(
+            "a",
+            r#""startTimeUnixNano": "5", "count": "6", "sum": 8.0, "zeroCount": "1", "scale": 1, "min": 0.0, "max": 4.0,
+            "positive": {"offset": 2, "bucketCounts": ["2", "3"]}"#,
+        ),
+        &point(
+            "b",
+            r#""startTimeUnixNano": "3", "count": "7", "sum": 1.5, "zeroCount": "2", "scale": 1, "min": -1.0, "max": 3.0,
+            "positive": {"offset": -1, "bucketCounts": ["1", "0", "0", "1"]}, "negative": {"offset": 0, "bucketCounts": ["3"]}"#,
+        ),
+        &point(
+            "c",
+            r#""startTimeUnixNano": "4", "count": "1", "sum": 1.0, "scale": 2, "min": 1.0, "max": 1.0,
+            "positive": {"offset": 0, "bucketCounts": ["1"]}"#,
+        ),
+    ]);
+    let bare = |rest: &str| format!(r#"{{"timeUnixNano": "9", {rest}}}"#);
+    let expected = metric(&[
+        &bare(
+            r#""startTimeUnixNano": "3", "count": "13", "sum": 9.5, "zeroCount": "3", "scale": 1, "min": -1.0, "max": 4.0,
+            "positive": {"offset": -1, "bucketCounts": ["1", "0", "0", "3", "3"]}, "negative": {"offset": 0, "bucketCounts": ["3"]}"#,
+        ),
+        &bare(
+            r#""startTimeUnixNano": "4", "count": "1", "sum": 1.0, "scale": 2, "min": 1.0, "max": 1.0,
+            "positive": {"offset": 0, "bucketCounts": ["1"]}"#,
+        ),
+    ]);
+    let yaml = r#"metric_statements: ['aggregate_on_attributes("sum", [])']"#;
+    let text = |batch: &Batch| String::from_utf8(otlp_json::encode(batch).to_vec()).unwrap();
+    assert_eq!(text(&edited(yaml, &before)), text(&batch(Signal::Metrics, &expected)));
+}
