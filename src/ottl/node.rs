@@ -203,6 +203,8 @@ pub(super) fn call_with<'s>(
     body(Args { values, arguments: &[], scene })
 }
 
+/// Whole numbers are numbers beside one, as in the Collector.
+#[expect(clippy::cast_precision_loss, reason = "as Go's float64()")]
 fn calculate(op: MathOp, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'static>, EvalError> {
     let nanos = |left: i64, right: i64| match op {
         MathOp::Add => Some(left.wrapping_add(right)),
@@ -227,6 +229,12 @@ fn calculate(op: MathOp, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'s
                 MathOp::Divide if *right == 0.0 => return Err(EvalError::new("division by zero")),
                 MathOp::Divide => left / right,
             }));
+        }
+        (Value::Int(left), Value::Double(_)) => {
+            return calculate(op, &Value::Double(*left as f64), right);
+        }
+        (Value::Double(_), Value::Int(right)) => {
+            return calculate(op, left, &Value::Double(*right as f64));
         }
         (Value::Duration(left), Value::Duration(right)) => {
             nanos(*left, *right).map(Value::Duration)

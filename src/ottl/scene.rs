@@ -169,8 +169,14 @@ impl<'a> Scene<'a> {
             Form::Time => Value::Time(Moment::utc(bits().cast_signed())),
             Form::TraceId => Value::TraceId(TraceId::from_slice(bytes()).unwrap_or_default()),
             Form::SpanId => Value::SpanId(SpanId::from_slice(bytes()).unwrap_or_default()),
-            Form::TraceIdHex | Form::SpanIdHex => {
-                Value::Str(Cow::Owned(super::value::hex(bytes())))
+            // An id that is not there is all zeros.
+            Form::TraceIdHex => {
+                let id = TraceId::from_slice(bytes()).unwrap_or_default();
+                Value::Str(Cow::Owned(super::value::hex(id.as_bytes())))
+            }
+            Form::SpanIdHex => {
+                let id = SpanId::from_slice(bytes()).unwrap_or_default();
+                Value::Str(Cow::Owned(super::value::hex(id.as_bytes())))
             }
             Form::Messages => Value::Messages(Messages { message, number }),
             Form::Fixed64s | Form::Doubles | Form::Varints => {

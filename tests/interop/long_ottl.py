@@ -202,13 +202,13 @@ class Statements(Case):
             sides = [sorted((side).elements(), key=repr) for side in (left - right, right - left)]
             for theirs, ours in zip(*map(lambda side: by_identity(signal, side), sides)):
                 compare(signal, theirs, ours, different)
-            self.assertEqual(len(wanted[signal]), len(found[signal]), signal)
         for statement, examples in different.items():
             print(f"\n{len(examples)} x {statement}")
             for theirs, ours in examples[:2]:
                 print(f"  Collector: {theirs}\n  Catchment: {ours}")
         num_statements = sum(map(len, LISTS.values()))
         self.assertEqual(set(different), set(), "differ")
+        self.assertEqual(*({signal: len(side[signal]) for signal in SIGNALS} for side in (wanted, found)))
         print(f"{num_statements} statements, {sum(map(len, wanted.values()))} records, all equal")
 
 

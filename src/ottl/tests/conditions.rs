@@ -48,6 +48,9 @@ fn values_are_compared_as_the_reference_says() {
         ),
         (r#"trace_id == TraceID(0x5b8efff798038103d269b633813fc60c)"#, true),
         (r#"trace_id.string == "5b8efff798038103d269b633813fc60c""#, true),
+        ("7 / 2 == 3", true),
+        ("7 / 2.0 == 3.5", true),
+        ("1.5 * 2 == 3.0", true),
         (r#"span_id == SpanID("eee19b7ec3c1b174")"#, true),
         (r#"span_id == nil"#, false),
         (r#"time_unix_nano == 1700000000000000000"#, true),
@@ -78,7 +81,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     for (condition, expected) in [
         (r#"attributes["list"][2] == 1"#, "index 2 is outside of a list of 2"),
         (r#"attributes["http.method"]["a"] == 1"#, "a string has no names to look up"),
-        (r#"attributes["status"] + 1.0 == 1"#, "`+` does not go with a whole number and a number"),
+        (r#"attributes["ok"] + 1.0 == 1"#, "`+` does not go with a boolean and a number"),
         (r#"attributes["status"] / 0 == 1"#, "division by zero"),
         (r#"attributes["none"] - 1 == 1"#, "`-` does not go with nil and a whole number"),
         (r#"String(attributes["status"])"#, "expected a boolean, here is a string"),

@@ -70,7 +70,8 @@ fn texts(args: EditArgs<'_>, index: usize, scene: &Scene<'_>) -> Result<Vec<Stri
     list.into_values().into_iter().map(text).collect()
 }
 
-/// Edits the attributes of each point, and joins those that are of one series and time then.
+/// Edits the attributes of each point, and joins those that are of one series and time then:
+/// histograms are added up whatever the function is, as in the Collector.
 fn aggregate(args: EditArgs<'_>, scene: &mut Scene<'_>, edit: impl Fn(&mut Vec<KeyValue>)) -> Done {
     let how = super::text_or(args, 0, scene, "sum")?;
     let mut aggregated = metric(scene)?;
@@ -80,16 +81,13 @@ fn aggregate(args: EditArgs<'_>, scene: &mut Scene<'_>, edit: impl Fn(&mut Vec<K
             let by_start = sum.aggregation_temporality == DELTA;
             numbers(&mut sum.data_points, by_start, &how, &edit);
         }
-        Some(Data::Histogram(histogram)) if how == "sum" => {
+        Some(Data::Histogram(histogram)) => {
             let by_start = histogram.aggregation_temporality == DELTA;
             histograms(&mut histogram.data_points, by_start, &edit);
         }
-        Some(Data::ExponentialHistogram(histogram)) if how == "sum" => {
+        Some(Data::ExponentialHistogram(histogram)) => {
             let by_start = histogram.aggregation_temporality == DELTA;
             exponential_histograms(&mut histogram.data_points, by_start, &edit);
-        }
-        Some(Data::Histogram(_) | Data::ExponentialHistogram(_)) => {
-            return Err(EvalError::new("histograms can only be aggregated with `sum`"));
         }
         _ => return Err(EvalError::new("summaries cannot be aggregated")),
     }
